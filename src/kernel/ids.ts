@@ -1,0 +1,57 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+/** `@localpart:server_name` */
+export type UserId = Branded<'UserId'>;
+/** `!opaque` or `!opaque:server_name` (room version 12 ids have no server) */
+export type RoomId = Branded<'RoomId'>;
+/** `$opaque` */
+export type EventId = Branded<'EventId'>;
+/** `#localpart:server_name` */
+export type RoomAlias = Branded<'RoomAlias'>;
+/** `ma_…`: one mini-app; also the localpart of its virtual user */
+export type MiniAppId = Branded<'MiniAppId'>;
+/** An OAuth client: a mini-app's frontend (`ma_…`) or backend (`ma_…_backend`) */
+export type ClientId = Branded<'ClientId'>;
+
+const maxMatrixIdBytes = 255;
+const isShortText = (text: string): boolean => text.isWellFormed() && Buffer.byteLength(text) <= maxMatrixIdBytes && !/[\p{Cc}\s]/u.test(text);
+
+/** Matrix specification, appendix "User Identifiers", historical localparts included. */
+export const isUserId = (text: unknown): text is UserId => typeof text === 'string' && isShortText(text) && /^@[^:]+:.+$/.test(text);
+export const isRoomId = (text: unknown): text is RoomId => typeof text === 'string' && isShortText(text) && /^![^:]+(:.+)?$/.test(text);
+export const isEventId = (text: unknown): text is EventId => typeof text === 'string' && isShortText(text) && /^\$.+$/.test(text);
+export const isRoomAlias = (text: unknown): text is RoomAlias => typeof text === 'string' && isShortText(text) && /^#[^:]+:.+$/.test(text);
+/** Lower-case letters, digits and `._-` after `ma_`: every id is also a legal Matrix localpart. */
+export const isMiniAppId = (text: unknown): text is MiniAppId => typeof text === 'string' && /^ma_[a-z0-9][a-z0-9._-]{1,60}$/.test(text);
+
+const idFrom = <T extends string>(text: string, is: (candidate: unknown) => candidate is T, what: string): T => {
+  if (!is(text)) throw new TypeError(`${JSON.stringify(text)} is not a ${what}`);
+  return text;
+};
+export const asUserId = (text: string): UserId => idFrom(text, isUserId, 'Matrix user id');
+export const asRoomId = (text: string): RoomId => idFrom(text, isRoomId, 'Matrix room id');
+export const asMiniAppId = (text: string): MiniAppId => idFrom(text, isMiniAppId, 'mini-app id');
+
+/** Server name of a Matrix user id. */
+export const serverNameOf = (userId: UserId): string => userId.slice(userId.indexOf(':') + 1);
+/** Localpart of a Matrix user id, without the `@`. */
+export const localpartOf = (userId: UserId): string => userId.slice(1, userId.indexOf(':'));
+
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
+/** `length` characters of 5 random bits each. */
+const randomText = (length: number): string => Array.from(randomBytes(length), (byte) => base32[byte & 31]).join('');
+
+/** A public identifier: `prefix_` and 100 random bits. Not a secret. */
+export const newId = (prefix: string): string => `${prefix}_${randomText(20)}`;
+/** A bearer secret: `prefix` and 256 random bits, base64url. */
+export const newSecret = (prefix: string): string => `${prefix}${randomBytes(32).toString('base64url')}`;
+
+/** SHA-256 as hex: how secrets with 256 bits of entropy are stored. */
+export const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Compares secrets without telling by time how much of them agrees. */
+export const equalSecrets = (given: string, expected: string): boolean =>
+  timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(expected).digest());
