@@ -55,3 +55,6 @@ export const sha256Hex = (text: string): string => createHash('sha256').update(t
 /** Compares secrets without telling by time how much of them agrees. */
 export const equalSecrets = (given: string, expected: string): boolean =>
   timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(expected).digest());
+
+/** Uniform in [0, 1): for jitter, never for money or secrets. */
+export const randomFraction = (): number => randomBytes(4).readUInt32BE() / 2 ** 32;

@@ -1,0 +1,164 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Database as SqliteConnection } from 'better-sqlite3';
+import knexFactory, { type Knex } from 'knex';
+import pg from 'pg';
+import { SqliteClient } from './sqlite-client.ts';
+
+export type Dialect = 'sqlite' | 'postgres';
+
+/** Something that runs SQL: the database itself or a transaction. Only repositories look inside. */
+export interface Queryable {
+  readonly sql: Knex;
+  readonly dialect: Dialect;
+}
+
+type Hook = () => void | Promise<void>;
+
+/** An open transaction. Nothing outside the database may be awaited while it is open. */
+export interface Transaction extends Queryable {
+  /** Runs as the last statements of this transaction, once for each `key`. */
+  beforeCommit(key: object, hook: Hook): void;
+  /** Runs once the transaction is durable; must not throw. */
+  afterCommit(hook: () => void): void;
+}
+
+export interface Database extends Queryable {
+  /**
+   * Runs `work` in one transaction: the write lock is taken at the start on SQLite; on PostgreSQL it is READ COMMITTED and is
+   * tried again, from the start, when the server reports a serialization failure or a deadlock. `work` must therefore do
+   * nothing but database work and change nothing outside the transaction.
+   */
+  inTransaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** Throws when the database does not answer. */
+  check(): Promise<void>;
+  /** Writes a consistent copy of a live SQLite database to `file`. Throws on PostgreSQL, whose own tools do this. */
+  backup(file: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** `sqlite:PATH`, `sqlite::memory:` or `postgres://…` */
+  readonly url: string;
+  readonly poolSize: number;
+  readonly busyTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+}
+
+const maxTries = 10;
+/** serialization_failure, deadlock_detected */
+const retriedSqlStates = new Set(['40001', '40P01']);
+const int8Oid = 20;
+
+const safeInteger = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} does not fit a JavaScript integer`);
+  return value;
+};
+
+const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
+
+function openSqlite(path: string, options: DatabaseOptions): Knex {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  return knexFactory({
+    client: SqliteClient,
+    connection: { filename: path },
+    useNullAsDefault: true,
+    // One connection: a transaction owns the database while it runs, so that none can interleave with another.
+    pool: {
+      min: 1,
+      max: 1,
+      afterCreate: (connection: SqliteConnection, done: (error: Error | null, connection: SqliteConnection) => void) => {
+        connection.pragma(`busy_timeout = ${options.busyTimeoutMs}`);
+        connection.pragma('journal_mode = WAL');
+        connection.pragma('synchronous = FULL');
+        connection.pragma('foreign_keys = ON');
+        connection.pragma('trusted_schema = OFF');
+        done(null, connection);
+      },
+    },
+  });
+}
+
+function openPostgres(options: DatabaseOptions): Knex {
+  return knexFactory({
+    client: 'pg',
+    connection: {
+      connectionString: options.url,
+      application_name: 'tmcp-server',
+      lock_timeout: options.lockTimeoutMs,
+      connectionTimeoutMillis: 10_000,
+      types: { getTypeParser },
+    } as Knex.PgConnectionConfig,
+    pool: { min: 0, max: options.poolSize },
+  });
+}
+
+function transactionOf(sql: Knex.Transaction, dialect: Dialect) {
+  const last = new Map<object, Hook>();
+  const committed: (() => void)[] = [];
+  const tx: Transaction = {
+    sql,
+    dialect,
+    beforeCommit: (key, hook) => {
+      if (!last.has(key)) last.set(key, hook);
+    },
+    afterCommit: (hook) => void committed.push(hook),
+  };
+  const runLast = async (): Promise<void> => {
+    for (const hook of last.values()) await hook();
+  };
+  return { tx, runLast, committed };
+}
+
+/** Opens the database; connections are made when they are first needed. Throws a TypeError for any other URL form. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const isSqlite = options.url.startsWith('sqlite:');
+  if (!isSqlite && !/^postgres(ql)?:\/\//.test(options.url)) throw new TypeError('database.url: must be sqlite:PATH or postgres://…');
+  const dialect: Dialect = isSqlite ? 'sqlite' : 'postgres';
+  const sql = isSqlite ? openSqlite(options.url.slice('sqlite:'.length), options) : openPostgres(options);
+
+  const once = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    let afterwards: (() => void)[] = [];
+    const result = await sql.transaction(async (trx) => {
+      const { tx, runLast, committed } = transactionOf(trx, dialect);
+      const value = await work(tx);
+      await runLast();
+      afterwards = committed;
+      return value;
+    });
+    for (const hook of afterwards) hook();
+    return result;
+  };
+
+  return {
+    sql,
+    dialect,
+    async inTransaction(work) {
+      for (let tried = 1; ; tried += 1) {
+        try {
+          return await once(work);
+        } catch (error) {
+          const sqlState = (error as { code?: unknown }).code;
+          if (tried >= maxTries || typeof sqlState !== 'string' || !retriedSqlStates.has(sqlState)) throw error;
+        }
+      }
+    },
+    async check() {
+      await sql.raw('SELECT 1');
+    },
+    async backup(file) {
+      if (!isSqlite) throw new Error('back up PostgreSQL with pg_dump or a base backup');
+      const client = sql.client as { acquireConnection(): Promise<SqliteConnection>; releaseConnection(c: SqliteConnection): Promise<void> };
+      const connection = await client.acquireConnection();
+      try {
+        await connection.backup(file);
+      } finally {
+        await client.releaseConnection(connection);
+      }
+    },
+    async close() {
+      await sql.destroy();
+    },
+  };
+}

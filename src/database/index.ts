@@ -1,0 +1,3 @@
+export { openDatabase, type Database, type DatabaseOptions, type Queryable, type Transaction } from './database.ts';
+export { insertRows } from './bulk.ts';
+export { migrate, pendingMigrations } from './migrate.ts';

@@ -1,0 +1,32 @@
+import type { Knex } from 'knex';
+import type { Database } from './database.ts';
+import { migrations, type Migration } from './migrations/index.ts';
+
+/** Any number: PostgreSQL's advisory lock that lets one instance migrate while the others wait. */
+const migrationLock = 7_467_370;
+
+const source: Knex.MigrationSource<string> = {
+  getMigrations: () => Promise.resolve(Object.keys(migrations)),
+  getMigrationName: (name) => name,
+  getMigration: (name) => Promise.resolve({ down: () => Promise.reject(new Error('migrations are not undone; restore a backup')), ...(migrations[name] as Migration) } as Knex.Migration),
+};
+const options: Knex.MigratorConfig = { migrationSource: source, tableName: 'schema_migration' };
+
+/**
+ * Brings the schema up to date and returns the names of the migrations that ran. All of them are one transaction, the
+ * migrator's own lock row included: a process that dies here leaves nothing behind, and of two that start, one waits.
+ */
+export async function migrate(database: Database): Promise<string[]> {
+  return database.inTransaction(async (tx) => {
+    if (tx.dialect === 'postgres') await tx.sql.raw('SELECT pg_advisory_xact_lock(?)', [migrationLock]);
+    const [, ran] = (await tx.sql.migrate.latest(options)) as [number, string[]];
+    return ran;
+  });
+}
+
+/** Names of the migrations that this version knows and the database lacks. */
+export async function pendingMigrations(database: Database): Promise<string[]> {
+  if (!(await database.sql.schema.hasTable('schema_migration'))) return Object.keys(migrations);
+  const done = await database.sql<{ name: string }>('schema_migration').pluck('name');
+  return Object.keys(migrations).filter((name) => !done.includes(name));
+}

@@ -1,0 +1,11 @@
+import type { Knex } from 'knex';
+import * as jobs from './0001-jobs.ts';
+
+export interface Migration {
+  up(sql: Knex): Promise<void>;
+}
+
+/** In order, for both databases. A migration that has been released is never edited. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-jobs': jobs,
+};

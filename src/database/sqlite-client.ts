@@ -1,0 +1,48 @@
+import type { Database as Connection, Statement } from 'better-sqlite3';
+// knex's own dialect class: not public API, which is why knex is pinned exactly.
+import BetterSqlite3Client from 'knex/lib/dialects/better-sqlite3/index.js';
+
+interface Query {
+  sql: string;
+  bindings?: readonly unknown[];
+  response?: unknown;
+  context?: unknown;
+}
+
+const maxCachedStatements = 500;
+const statements = new WeakMap<Connection, Map<string, Statement>>();
+
+/** A compiled statement, least recently used last out: knex itself compiles each query anew. */
+function prepared(connection: Connection, sql: string): Statement {
+  const cache = statements.get(connection) ?? new Map<string, Statement>();
+  statements.set(connection, cache);
+  let statement = cache.get(sql);
+  if (statement === undefined) {
+    statement = connection.prepare(sql);
+    if (cache.size >= maxCachedStatements) cache.delete(cache.keys().next().value!);
+  } else {
+    cache.delete(sql);
+  }
+  cache.set(sql, statement);
+  return statement;
+}
+
+/**
+ * knex's better-sqlite3 dialect with two differences: a transaction takes the write lock when it begins (`BEGIN IMMEDIATE`),
+ * so that a read that a later write relies on can't be outdated by another process; and statements are compiled once.
+ */
+export class SqliteClient extends BetterSqlite3Client {
+  _query(connection: Connection, query: Query): Promise<Query> {
+    const sql = query.sql === 'BEGIN;' ? 'BEGIN IMMEDIATE;' : query.sql;
+    const statement = prepared(connection, sql);
+    const bindings = (query.bindings ?? []).map((value) => (typeof value === 'boolean' ? Number(value) : value));
+    if (statement.reader) {
+      query.response = statement.all(bindings);
+    } else {
+      const result = statement.run(bindings);
+      query.response = result;
+      query.context = { lastID: result.lastInsertRowid, changes: result.changes };
+    }
+    return Promise.resolve(query);
+  }
+}

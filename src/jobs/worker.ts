@@ -1,0 +1,193 @@
+import type { Database } from '../database/index.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { errorText } from '../kernel/errors.ts';
+import { newId } from '../kernel/ids.ts';
+import type { Log } from '../kernel/log.ts';
+import { beginHead, claimStreams, extendLeases, holdStream, markDone, releaseStream, type Claim } from './repo.ts';
+import { recordFailure, type RetryOptions } from './retry.ts';
+import { Park, type Job, type JobKind, type Recording } from './types.ts';
+
+export interface WorkerOptions extends RetryOptions {
+  readonly pollIntervalMs: number;
+  readonly leaseMs: number;
+  /** Streams worked on at the same time. */
+  readonly concurrency: number;
+}
+
+export type Settlement = 'done' | 'retry' | 'waiting' | 'parked';
+
+export interface WorkerDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly kinds: Readonly<Record<string, JobKind>>;
+  readonly options: WorkerOptions;
+  readonly onSettled?: (kind: string, outcome: Settlement) => void;
+}
+
+export interface WorkerHealth {
+  /** When the loop last completed a look for work, milliseconds since the epoch. */
+  readonly lastLoopAt: number;
+  readonly error: string | undefined;
+}
+
+type Outcome = { readonly recording: Recording | void } | { readonly error: unknown };
+
+/** A turn's longest run on one stream, so that a busy room does not starve the others. */
+const maxJobsPerTurn = 50;
+
+/** The dispatcher of the durable queue. Any number may run, in any number of processes. */
+export class Worker {
+  readonly #deps: WorkerDependencies;
+  readonly #owner = newId('worker');
+  readonly #turns = new Set<Promise<void>>();
+  #stopping = false;
+  #woken = false;
+  #endPause: () => void = () => {};
+  #loop: Promise<void> | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #health: WorkerHealth;
+
+  constructor(deps: WorkerDependencies) {
+    this.#deps = deps;
+    this.#health = { lastLoopAt: deps.clock.now(), error: undefined };
+  }
+
+  start(): void {
+    const { database, clock, log, options } = this.#deps;
+    this.#heartbeat = setInterval(() => {
+      if (this.#turns.size === 0) return;
+      extendLeases(database, this.#owner, clock.now() + options.leaseMs).catch((error: unknown) => log.error({ error: errorText(error) }, 'leases could not be extended'));
+    }, options.leaseMs / 4);
+    this.#loop = this.#run();
+  }
+
+  /** Looks for work now instead of at the next poll. */
+  wake(): void {
+    this.#woken = true;
+    this.#endPause();
+  }
+
+  /** Lets the jobs that are running finish, gives their streams back, and returns. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.wake();
+    await this.#loop;
+    await Promise.all(this.#turns);
+    clearInterval(this.#heartbeat);
+  }
+
+  health(): WorkerHealth {
+    return this.#health;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      this.#woken = false;
+      try {
+        await this.#lookForWork();
+        this.#health = { lastLoopAt: this.#deps.clock.now(), error: undefined };
+      } catch (error) {
+        this.#health = { ...this.#health, error: errorText(error) };
+        this.#deps.log.error({ error: errorText(error) }, 'the job worker could not look for work');
+      }
+      await this.#pause();
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#woken || this.#stopping) return resolve();
+      const timer = setTimeout(resolve, this.#deps.options.pollIntervalMs);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #lookForWork(): Promise<void> {
+    const { database, clock, options } = this.#deps;
+    const free = options.concurrency - this.#turns.size;
+    if (free <= 0) return;
+    const now = clock.now();
+    for (const claim of await database.inTransaction((tx) => claimStreams(tx, this.#owner, free, now, now + options.leaseMs))) this.#startTurn(claim);
+  }
+
+  #startTurn(claim: Claim): void {
+    const turn = this.#runTurn(claim)
+      .catch((error: unknown) => {
+        // The lease lapses and the stream is claimed again: nothing is lost by going on.
+        this.#deps.log.error({ stream: claim.stream, error: errorText(error) }, 'a turn of the job worker failed');
+      })
+      .finally(() => {
+        this.#turns.delete(turn);
+        this.wake();
+      });
+    this.#turns.add(turn);
+  }
+
+  async #runTurn(claim: Claim): Promise<void> {
+    const { database, clock } = this.#deps;
+    let job = await database.inTransaction(async (tx) => {
+      if (!(await holdStream(tx, claim))) return undefined;
+      const head = await beginHead(tx, claim, clock.now());
+      if (head === undefined) await releaseStream(tx, claim);
+      return head;
+    });
+    for (let done = 1; job !== undefined; done += 1) {
+      const outcome = await this.#runJob(job);
+      job = await this.#settleOrFail(claim, job, outcome, done < maxJobsPerTurn);
+    }
+  }
+
+  async #runJob(job: Job): Promise<Outcome> {
+    const kind = this.#deps.kinds[job.kind];
+    if (kind === undefined) return { error: new Park(`no handler for jobs of kind ${job.kind}`) };
+    try {
+      return { recording: await kind.run(job) };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  async #settleOrFail(claim: Claim, job: Job, outcome: Outcome, goOn: boolean): Promise<Job | undefined> {
+    try {
+      return await this.#settle(claim, job, outcome, goOn);
+    } catch (error) {
+      // What the handler left to be written did not go in: that is a failed attempt like any other.
+      if ('error' in outcome) throw error;
+      return this.#settle(claim, job, { error }, goOn);
+    }
+  }
+
+  /** Writes the outcome and takes the stream's next job, in one transaction. Undefined ends the turn. */
+  async #settle(claim: Claim, job: Job, outcome: Outcome, goOn: boolean): Promise<Job | undefined> {
+    const { database, clock, kinds, options } = this.#deps;
+    const { next, settlement } = await database.inTransaction(async (tx) => {
+      if (!(await holdStream(tx, claim))) return { next: undefined, settlement: 'lost' as const };
+      let settled: Settlement = 'done';
+      if ('error' in outcome) {
+        settled = await recordFailure(tx, job, kinds[job.kind], outcome.error, options, clock.now());
+      } else {
+        if (outcome.recording !== undefined) await outcome.recording(tx);
+        await markDone(tx, job.id, clock.now(), kinds[job.kind]?.forgetBody ?? false);
+      }
+      const head = goOn && !this.#stopping ? await beginHead(tx, claim, clock.now()) : undefined;
+      if (head === undefined) await releaseStream(tx, claim);
+      return { next: head, settlement: settled };
+    });
+    this.#report(job, settlement, outcome);
+    return next;
+  }
+
+  #report(job: Job, settlement: Settlement | 'lost', outcome: Outcome): void {
+    const { log, onSettled } = this.#deps;
+    if (settlement !== 'lost') onSettled?.(job.kind, settlement);
+    const fields = { job: job.id, kind: job.kind, stream: job.stream, attempt: job.attempt, ...('error' in outcome ? { error: errorText(outcome.error) } : {}) };
+    if (settlement === 'parked') log.error(fields, 'job parked: it will not be tried again unless an administrator replays it');
+    else if (settlement === 'retry') log.warn(fields, 'job failed and will be tried again');
+    else if (settlement === 'lost') log.warn(fields, 'another worker has taken over this stream');
+    else log.debug(fields, settlement === 'done' ? 'job done' : 'job waits for what it needs');
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Every error code a caller can meet outside `/oauth2`, with its HTTP status: specification section 12.2, then
+ * decision D13's own. One table, so that a code can never be answered with two statuses.
+ */
+export const errorStatus = {
+  INVALID_TOKEN: 401,
+  INSUFFICIENT_PERMISSIONS: 403,
+  CONSENT_REQUIRED: 403,
+  INVALID_SCOPE: 400,
+  MINIAPP_NOT_FOUND: 404,
+  APP_NOT_FOUND: 404,
+  APP_NOT_REMOVABLE: 403,
+  USER_SUSPENDED: 403,
+  RATE_LIMIT_EXCEEDED: 429,
+  INVALID_REQUEST: 400,
+  NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  PAYLOAD_TOO_LARGE: 413,
+  INVALID_STATE_TRANSITION: 409,
+  ALREADY_EXISTS: 409,
+  ROOM_NOT_ALLOWED: 403,
+  SERVICE_UNAVAILABLE: 503,
+  INTERNAL_ERROR: 500,
+} as const;
+
+export type ErrorCode = keyof typeof errorStatus;
+
+export interface FieldProblem {
+  readonly field: string;
+  readonly problem: string;
+}
+
+interface AppErrorOptions {
+  /** Goes to the caller: never anything internal. */
+  readonly details?: Readonly<Record<string, unknown>> | readonly FieldProblem[];
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+}
+
+/** A failure that the caller caused or must know about. Anything else that is thrown is answered as INTERNAL_ERROR. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly details: AppErrorOptions['details'];
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.code = code;
+    this.details = options.details;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+
+  get status(): number {
+    return errorStatus[this.code];
+  }
+}
+
+/** A 400 that names the field (decision D13). */
+export const invalidField = (field: string, problem: string): AppError =>
+  new AppError('INVALID_REQUEST', `${field}: ${problem}`, { details: [{ field, problem }] });
+
+/** The text of anything that was thrown, for logs and parked jobs; one line, bounded. */
+export function errorText(thrown: unknown): string {
+  const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return text.replace(/\s+/g, ' ').slice(0, 500);
+}
