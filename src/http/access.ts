@@ -1,0 +1,101 @@
+import { AppError } from '../kernel/errors.ts';
+import type { MiniAppId, UserId } from '../kernel/ids.ts';
+import type { Operation, Scheme } from './contract.ts';
+
+/** A user, acting through a client: what an access token (TEP) says. */
+export interface SessionPrincipal {
+  readonly kind: 'session';
+  readonly userId: UserId;
+  readonly clientId: string;
+  /** A mini-app's id or a reserved audience (`tmcp_store`, …). */
+  readonly audience: string;
+  readonly scopes: ReadonlySet<string>;
+  readonly sessionId: string;
+}
+/** An administrator of this server: who, for the audit trail. */
+export interface AdminPrincipal {
+  readonly kind: 'admin';
+  readonly name: string;
+}
+/** A user, proven by their own Matrix access token. */
+export interface MatrixPrincipal {
+  readonly kind: 'matrix';
+  readonly userId: UserId;
+}
+/** A mini-app's backend, proven by its client secret. */
+export interface ClientPrincipal {
+  readonly kind: 'client';
+  readonly clientId: string;
+  readonly miniappId: MiniAppId;
+}
+export interface AnonymousPrincipal {
+  readonly kind: 'anonymous';
+}
+export type Principal = SessionPrincipal | AdminPrincipal | MatrixPrincipal | ClientPrincipal | AnonymousPrincipal;
+
+/** Each throws AppError INVALID_TOKEN for a credential that is not good now. */
+export interface Authenticators {
+  accessToken(token: string): Promise<SessionPrincipal>;
+  adminToken(token: string): Promise<AdminPrincipal>;
+  matrixToken(token: string): Promise<MatrixPrincipal>;
+  clientSecret(clientId: string, secret: string): Promise<ClientPrincipal>;
+}
+
+const missing = (): AppError => new AppError('INVALID_TOKEN', 'Missing access token');
+
+/** Each kind of token carries its kind in front; what carries none is the homeserver's. */
+function schemeOf(token: string): Scheme {
+  if (token.startsWith('tep.')) return 'tep';
+  if (token.startsWith('adm_')) return 'admin';
+  return 'matrix';
+}
+
+function parseBasic(value: string): { clientId: string; secret: string } {
+  const text = Buffer.from(value, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  if (colon < 0) throw new AppError('INVALID_TOKEN', 'Malformed Basic credentials');
+  try {
+    return { clientId: decodeURIComponent(text.slice(0, colon)), secret: decodeURIComponent(text.slice(colon + 1)) };
+  } catch {
+    throw new AppError('INVALID_TOKEN', 'Malformed Basic credentials');
+  }
+}
+
+/**
+ * The one place where a request is let in or not: who calls (by what the operation's `security` accepts), from which client
+ * (`x-audiences`), with which scopes. Throws INVALID_TOKEN (401) or INSUFFICIENT_PERMISSIONS (403).
+ */
+export async function decideAccess(operation: Operation, authorization: string | undefined, authenticators: Authenticators): Promise<Principal> {
+  const accepted = operation.access;
+  if (accepted.length === 0) return { kind: 'anonymous' };
+  if (authorization === undefined) {
+    if (accepted.some((access) => access.scheme === 'none')) return { kind: 'anonymous' };
+    throw missing();
+  }
+  const [, method = '', value = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
+  const scheme: Scheme = method.toLowerCase() === 'basic' ? 'client' : schemeOf(value);
+  if (value === '' || !['basic', 'bearer'].includes(method.toLowerCase())) throw missing();
+  const access = accepted.find((one) => one.scheme === scheme);
+  if (access === undefined) throw new AppError('INVALID_TOKEN', `This endpoint does not accept this kind of credential`);
+  switch (scheme) {
+    case 'tep':
+      return authorizeSession(operation, access.scopes, await authenticators.accessToken(value));
+    case 'admin':
+      return authenticators.adminToken(value);
+    case 'matrix':
+      return authenticators.matrixToken(value);
+    case 'client': {
+      const { clientId, secret } = parseBasic(value);
+      return authenticators.clientSecret(clientId, secret);
+    }
+  }
+}
+
+function authorizeSession(operation: Operation, scopes: readonly string[], principal: SessionPrincipal): SessionPrincipal {
+  if (operation.audiences !== undefined && !operation.audiences.includes(principal.audience)) {
+    throw new AppError('INSUFFICIENT_PERMISSIONS', `This endpoint is for ${operation.audiences.join(', ')}`, { details: { required_audience: operation.audiences } });
+  }
+  const lacking = scopes.filter((scope) => !principal.scopes.has(scope));
+  if (lacking.length > 0) throw new AppError('INSUFFICIENT_PERMISSIONS', `Missing required scope: ${lacking.join(' ')}`, { details: { required_scopes: lacking } });
+  return principal;
+}

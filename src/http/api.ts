@@ -1,0 +1,94 @@
+import express, { type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
+import { AppError } from '../kernel/errors.ts';
+import { decideAccess, type Authenticators, type Principal } from './access.ts';
+import type { Contract, Operation } from './contract.ts';
+
+/** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
+export interface ApiRequest {
+  readonly principal: Principal;
+  readonly path: Readonly<Record<string, unknown>>;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+  readonly requestId: string;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Handlers by `operationId`. */
+export type Routes = Readonly<Record<string, (request: ApiRequest) => Promise<ApiAnswer> | ApiAnswer>>;
+
+export const answer = (body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): ApiAnswer => ({ status, body, headers });
+
+/** The principal of an operation whose document admits only this kind. */
+export function principalOf<Kind extends Principal['kind']>(request: ApiRequest, kind: Kind): Extract<Principal, { kind: Kind }> {
+  if (request.principal.kind !== kind) throw new AppError('INSUFFICIENT_PERMISSIONS', 'This endpoint does not accept this kind of credential');
+  return request.principal as Extract<Principal, { kind: Kind }>;
+}
+
+export interface ApiOptions {
+  readonly contract: Contract;
+  readonly routes: Routes;
+  readonly authenticators: Authenticators;
+  readonly bodyLimitBytes: number;
+  /** Tests set this: an answer that the document does not allow becomes a 500 that says why. */
+  readonly checkResponses: boolean;
+}
+
+const mediaTypes = ['application/json', 'application/x-www-form-urlencoded'];
+
+function refuseOtherMediaTypes(req: Request, _res: Response, next: NextFunction): void {
+  const hasBody = req.headers['transfer-encoding'] !== undefined || (req.headers['content-length'] ?? '0') !== '0';
+  if (hasBody && req.is(mediaTypes) === false) return next(new AppError('UNSUPPORTED_MEDIA_TYPE', `Content-Type must be one of ${mediaTypes.join(', ')}`));
+  next();
+}
+
+function handlerOf(operation: Operation, { routes, checkResponses }: ApiOptions): RequestHandler {
+  const handle = routes[operation.id];
+  if (handle === undefined) throw new Error(`no handler for operation ${operation.id}`);
+  return async (req, res) => {
+    const body: unknown = req.body ?? {};
+    const path: Record<string, unknown> = { ...req.params };
+    const query: Record<string, unknown> = { ...req.query };
+    const problems = operation.checkRequest({ path, query, body, mediaType: (req.is(mediaTypes) || undefined) ?? undefined });
+    if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
+    const result = await handle({ principal: res.locals.principal as Principal, path, query, body, requestId: res.locals.requestId as string });
+    if (checkResponses) {
+      const broken = operation.checkResponse(result.status, result.body);
+      if (broken.length > 0) throw new Error(`the answer breaks the contract: ${broken.join('; ')}`);
+    }
+    res.status(result.status).set({ 'Cache-Control': 'no-store', ...result.headers });
+    if (result.body === undefined) res.end();
+    else res.json(result.body);
+  };
+}
+
+/** A router with every operation of the document that is not served elsewhere. Throws when one has no handler, or a handler no operation. */
+export function apiRouter(options: ApiOptions): Router {
+  const router = express.Router({ caseSensitive: true, strict: true });
+  const operations = options.contract.operations.filter((operation) => operation.servedBy === undefined);
+  const unknown = Object.keys(options.routes).filter((id) => !operations.some((operation) => operation.id === id));
+  if (unknown.length > 0) throw new Error(`handlers without an operation in the document: ${unknown.join(', ')}`);
+  const parsers = [refuseOtherMediaTypes, express.json({ limit: options.bodyLimitBytes }), express.urlencoded({ extended: false, limit: options.bodyLimitBytes })];
+
+  for (const operation of operations) {
+    const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
+    const access: RequestHandler = async (req, res, next) => {
+      res.locals.operation = operation.id;
+      res.locals.principal = await decideAccess(operation, req.headers.authorization, options.authenticators);
+      next();
+    };
+    router[operation.method](path, access, ...parsers, handlerOf(operation, options));
+  }
+  for (const [path, siblings] of Map.groupBy(operations, (operation) => operation.path)) {
+    const allowed = siblings.map((operation) => operation.method.toUpperCase()).join(', ');
+    router.all(path.replace(/\{(\w+)\}/g, ':$1'), (_req, res, next) => {
+      res.set('Allow', allowed);
+      next(new AppError('METHOD_NOT_ALLOWED', `Allowed: ${allowed}`));
+    });
+  }
+  return router;
+}

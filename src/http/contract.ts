@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { parse } from 'yaml';
+import type { FieldProblem } from '../kernel/errors.ts';
+
+/** Ways to say who is calling; the keys of `components.securitySchemes` in `schema/openapi.yaml`. */
+export type Scheme = 'tep' | 'admin' | 'matrix' | 'client';
+export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
+/** One accepted way of authenticating, with the scopes that it needs; no scheme at all means that nobody is asked. */
+export interface Access {
+  readonly scheme: Scheme | 'none';
+  readonly scopes: readonly string[];
+}
+
+export interface Operation {
+  readonly id: string;
+  readonly method: Method;
+  /** OpenAPI form: `/a/{b}` */
+  readonly path: string;
+  readonly access: readonly Access[];
+  /** Audiences whose access tokens are accepted; undefined: any mini-app's own and the reserved ones. */
+  readonly audiences: readonly string[] | undefined;
+  /** Served by another part of the process than the API router. */
+  readonly servedBy: string | undefined;
+  /** Throws nothing; returns what is wrong with each part, and fills defaults and converts text in `path`, `query` and forms. */
+  checkRequest(parts: RequestParts): FieldProblem[];
+  /** What is wrong with an answer, for tests: an undocumented status or a body that is not what the document says. */
+  checkResponse(status: number, body: unknown): string[];
+}
+
+export interface RequestParts {
+  readonly path: Record<string, unknown>;
+  readonly query: Record<string, unknown>;
+  readonly body: unknown;
+  readonly mediaType: string | undefined;
+}
+
+export interface Contract {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly operations: readonly Operation[];
+}
+
+interface Parameter {
+  name: string;
+  in: string;
+  required?: boolean;
+  schema: object;
+}
+interface OperationObject {
+  operationId: string;
+  parameters?: (Parameter | { $ref: string })[];
+  requestBody?: { required?: boolean; content: Record<string, { schema?: object }> };
+  responses: Record<string, { $ref?: string; content?: Record<string, { schema?: object }> }>;
+  security?: Record<string, string[]>[];
+  'x-audiences'?: string[];
+  'x-served-by'?: string;
+}
+type Document = Record<string, unknown> & {
+  paths: Record<string, Record<string, unknown>>;
+  security?: Record<string, string[]>[];
+};
+
+const methods: readonly Method[] = ['get', 'post', 'put', 'patch', 'delete'];
+const documentId = 'openapi';
+const escapePointer = (text: string): string => encodeURIComponent(text.replace(/~/g, '~0').replace(/\//g, '~1'));
+const at = (...path: string[]): string => `${documentId}#/${path.map(escapePointer).join('/')}`;
+
+function followRef<T extends object>(document: Document, value: T | { $ref: string }): { value: T; pointer?: string } {
+  if (!('$ref' in value) || typeof value.$ref !== 'string') return { value: value as T };
+  const target = value.$ref.replace(/^#\//, '').split('/').reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], document);
+  return { value: target as T, pointer: `${documentId}${value.$ref}` };
+}
+
+/** One problem a field, named as a path: `technical.redirect_uris.0`. */
+export function fieldProblems(errors: readonly ErrorObject[] | null | undefined, prefix = ''): FieldProblem[] {
+  return (errors ?? []).map((error) => {
+    const missing = error.keyword === 'required' ? `/${(error.params as { missingProperty: string }).missingProperty}` : '';
+    const extra = error.keyword === 'additionalProperties' || error.keyword === 'unevaluatedProperties' ? `/${Object.values(error.params)[0] as string}` : '';
+    const path = `${error.instancePath}${missing}${extra}`.slice(1).replace(/\//g, '.');
+    const field = [prefix, path].filter((part) => part !== '').join('.') || 'body';
+    if (missing !== '') return { field, problem: 'is required' };
+    if (extra !== '') return { field, problem: 'is not a known field' };
+    const allowed = error.keyword === 'enum' ? `: ${(error.params as { allowedValues: unknown[] }).allowedValues.join(', ')}` : '';
+    return { field, problem: `${error.message ?? 'is not valid'}${allowed}` };
+  });
+}
+
+type Compile = (ref: string) => ValidateFunction;
+
+/** Compiled when first needed: most processes serve few of the operations in their first second. */
+const lazily = (make: () => ValidateFunction): (() => ValidateFunction) => {
+  let made: ValidateFunction | undefined;
+  return () => (made ??= make());
+};
+
+function parameterCheck(document: Document, operation: OperationObject, place: 'path' | 'query', coercing: Ajv2020): (values: Record<string, unknown>) => FieldProblem[] {
+  const parameters = (operation.parameters ?? []).map((parameter) => followRef<Parameter>(document, parameter).value).filter((parameter) => parameter.in === place);
+  const schema = {
+    type: 'object',
+    properties: Object.fromEntries(parameters.map((parameter) => [parameter.name, refsInto(parameter.schema)])),
+    required: parameters.filter((parameter) => parameter.required === true).map((parameter) => parameter.name),
+    additionalProperties: false,
+  };
+  const validate = lazily(() => coercing.compile(schema));
+  return (values) => (validate()(values) ? [] : fieldProblems(validate().errors));
+}
+
+/** A schema taken out of the document, its references pointing back into it. */
+function refsInto(schema: object): object {
+  return JSON.parse(JSON.stringify(schema).replace(/"\$ref":"#/g, `"$ref":"${documentId}#`)) as object;
+}
+
+function bodyCheck(operation: OperationObject, where: string[], compile: { strict: Compile; coercing: Compile }): (body: unknown, mediaType: string | undefined) => FieldProblem[] {
+  const { requestBody } = operation;
+  if (requestBody === undefined) return () => [];
+  const validators = Object.fromEntries(
+    Object.keys(requestBody.content)
+      .filter((type) => requestBody.content[type]?.schema !== undefined)
+      .map((type) => [type, lazily(() => (type === 'application/json' ? compile.strict : compile.coercing)(at(...where, 'requestBody', 'content', type, 'schema')))]),
+  );
+  return (body, mediaType) => {
+    const validate = validators[mediaType ?? 'application/json']?.();
+    return validate === undefined || validate(body) ? [] : fieldProblems(validate.errors);
+  };
+}
+
+function responseCheck(document: Document, operation: OperationObject, where: string[], strict: Compile): (status: number, body: unknown) => string[] {
+  return (status, body) => {
+    const key = operation.responses[String(status)] !== undefined ? String(status) : 'default';
+    const response = operation.responses[key];
+    if (response === undefined) return [`status ${status} is not documented for ${operation.operationId}`];
+    const { value, pointer } = followRef<{ content?: Record<string, { schema?: object }> }>(document, response);
+    if (value.content?.['application/json']?.schema === undefined) return [];
+    const validate = strict(`${pointer ?? at(...where, 'responses', key)}/content/application~1json/schema`);
+    return validate(body) ? [] : fieldProblems(validate.errors).map(({ field, problem }) => `${operation.operationId} ${status}: ${field} ${problem}`);
+  };
+}
+
+/** Reads `schema/openapi.yaml`: the one place where paths, access, requests and answers are said. */
+export function loadContract(file: URL): Contract {
+  const document = parse(readFileSync(file, 'utf8')) as Document;
+  const makeAjv = (coerce: boolean): Ajv2020 => {
+    const ajv = new Ajv2020({ strict: false, allErrors: true, coerceTypes: coerce ? 'array' : false, useDefaults: true });
+    formats.default(ajv);
+    ajv.addSchema(document, documentId);
+    return ajv;
+  };
+  const strictAjv = makeAjv(false);
+  const coercingAjv = makeAjv(true);
+  const compileWith = (ajv: Ajv2020): Compile => (ref) => {
+    const validate = ajv.getSchema(ref);
+    if (validate === undefined) throw new Error(`${ref} is not in the OpenAPI document`);
+    return validate;
+  };
+  const compile = { strict: compileWith(strictAjv), coercing: compileWith(coercingAjv) };
+
+  const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+    methods.flatMap((method): Operation[] => {
+      const operation = item[method] as OperationObject | undefined;
+      if (operation === undefined) return [];
+      const where = ['paths', path, method];
+      const inPath = parameterCheck(document, operation, 'path', coercingAjv);
+      const inQuery = parameterCheck(document, operation, 'query', coercingAjv);
+      const inBody = bodyCheck(operation, where, compile);
+      const access = (operation.security ?? document.security ?? []).map((requirement): Access => {
+        const [scheme, scopes] = Object.entries(requirement)[0] ?? ['none', []];
+        return { scheme: scheme as Scheme | 'none', scopes };
+      });
+      return [
+        {
+          id: operation.operationId,
+          method,
+          path,
+          access,
+          audiences: operation['x-audiences'],
+          servedBy: operation['x-served-by'],
+          checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inBody(parts.body, parts.mediaType)],
+          checkResponse: responseCheck(document, operation, where, compile.strict),
+        },
+      ];
+    }),
+  );
+  return { document, operations };
+}

@@ -1,0 +1,44 @@
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { isoTime, type Clock } from '../kernel/clock.ts';
+import { AppError, errorText } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+
+export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('NOT_FOUND', 'No such endpoint'));
+
+interface ParserError {
+  type?: string;
+  status?: number;
+}
+
+/** What express's own parsers and router throw, said in our words. */
+function asAppError(error: unknown): AppError | undefined {
+  if (error instanceof AppError) return error;
+  const { type, status } = (error ?? {}) as ParserError;
+  if (type === 'entity.too.large') return new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large');
+  if (type === 'entity.parse.failed') return new AppError('INVALID_REQUEST', 'body: is not valid JSON', { details: [{ field: 'body', problem: 'is not valid JSON' }] });
+  if (type === 'charset.unsupported' || type === 'encoding.unsupported') return new AppError('UNSUPPORTED_MEDIA_TYPE', 'Unsupported charset or content encoding');
+  if (error instanceof URIError || (status !== undefined && status >= 400 && status < 500)) return new AppError('INVALID_REQUEST', 'The request could not be read');
+  return undefined;
+}
+
+/** The last handler: the envelope of specification section 12.1, with decision D13's twin for deployed clients. Nothing internal leaks. */
+export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
+  return (thrown: unknown, _req, res, next) => {
+    const requestId = res.locals.requestId as string;
+    const known = asAppError(thrown);
+    if (known === undefined) {
+      log.error({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, 'request failed');
+    }
+    if (res.headersSent) return next(thrown);
+    const error = known ?? new AppError('INTERNAL_ERROR', 'Something went wrong on our side; the request id tells us where to look');
+    if (error.status === 401) res.set('WWW-Authenticate', 'Bearer error="invalid_token"');
+    if (error.retryAfterMs !== undefined) res.set('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
+    res
+      .status(error.status)
+      .set('Cache-Control', 'no-store')
+      .json({
+        error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(clock.now()), request_id: requestId },
+        error_description: error.message,
+      });
+  };
+}
