@@ -1,0 +1,33 @@
+import type { Transaction } from '../database/index.ts';
+import type { JobQueue } from '../jobs/index.ts';
+import type { UserId } from '../kernel/ids.ts';
+import type { OutboundEvent, Place, RoomEvents } from './port.ts';
+
+export const jobKind = { event: 'matrix.event', profile: 'matrix.profile', catalogue: 'matrix.catalogue', inbound: 'inbound.event' } as const;
+
+/** Bodies of this adapter's jobs. */
+export interface EventJob {
+  readonly event: OutboundEvent;
+}
+export interface ProfileJob {
+  readonly userId: UserId;
+  readonly displayName: string;
+}
+
+export const catalogueStream = 'catalogue';
+
+function streamOf(place: Place): string {
+  if ('room' in place) return `room:${place.room}`;
+  return 'noticesOf' in place ? `notices:${place.noticesOf}` : catalogueStream;
+}
+
+export function createRoomEvents(queue: JobQueue): RoomEvents {
+  return {
+    emit(tx: Transaction, event: OutboundEvent) {
+      queue.enqueue(tx, { stream: streamOf(event.place), kind: jobKind.event, body: { event } satisfies EventJob });
+    },
+    ensureProfile(tx, userId, displayName) {
+      queue.enqueue(tx, { stream: `profile:${userId}`, kind: jobKind.profile, body: { userId, displayName } satisfies ProfileJob });
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { Transaction } from '../database/index.ts';
+import type { EventId, MiniAppId, RoomId, UserId } from '../kernel/ids.ts';
+
+/** Who of ours speaks: the bot, the payments bot, or a mini-app's virtual user (decision D11). */
+export type Speaker = 'bot' | 'payments' | { readonly miniapp: MiniAppId };
+
+/** Where an event goes: a named room, a user's notice room, or the catalogue. Events for one place arrive in order. */
+export type Place = { readonly room: RoomId } | { readonly noticesOf: UserId } | { readonly catalogue: true };
+
+export interface OutboundEvent {
+  readonly place: Place;
+  readonly speaker: Speaker;
+  readonly type: string;
+  /** Present for a state event. */
+  readonly stateKey?: string;
+  readonly content: Readonly<Record<string, unknown>>;
+  /** Dropped, not parked, where the speaker may not send it. */
+  readonly optional?: boolean;
+}
+
+/** Says things in Matrix rooms: part of the caller's transaction, delivered exactly once afterwards (decision D12). */
+export interface RoomEvents {
+  emit(tx: Transaction, event: OutboundEvent): void;
+  /** Gives one of our virtual users its name, when it is first needed or the name changes. */
+  ensureProfile(tx: Transaction, userId: UserId, displayName: string): void;
+}
+
+/** An event that the homeserver pushed to us, checked for form and no further. */
+export interface InboundEvent {
+  readonly type: string;
+  readonly eventId: EventId;
+  readonly roomId: RoomId;
+  readonly sender: UserId;
+  readonly stateKey: string | undefined;
+  readonly content: Readonly<Record<string, unknown>>;
+}
+
+/** A command given in a room by posting an event; the answer refers to that event. */
+export interface RoomCommand {
+  /** Name of the schema under `schema/events/` that the content must meet. */
+  readonly type: string;
+  /**
+   * Called for a well-formed command of a joined sender. Returns what to write, in the transaction that also marks the command
+   * handled; `reply` sends the answer. Throws AppError for a refusal, which is answered with `m.tween.error`.
+   */
+  handle(event: InboundEvent): Promise<(tx: Transaction, reply: (type: string, content: Readonly<Record<string, unknown>>) => void) => Promise<void>>;
+}
+
+/** Questions about rooms, answered by the homeserver. */
+export interface Rooms {
+  /**
+   * Refuses a room that a caller named, with one and the same ROOM_NOT_ALLOWED for every reason (decision D22): it is ours, we are
+   * not in it, or `userId` is not. Throws SERVICE_UNAVAILABLE when the homeserver can't be asked.
+   */
+  requireJoined(roomId: RoomId, userId: UserId): Promise<void>;
+}

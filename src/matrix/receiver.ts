@@ -1,0 +1,86 @@
+import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response, type Router } from 'express';
+import { equalSecrets, isRoomAlias, isUserId } from '../kernel/ids.ts';
+import { errorText } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+import { HomeserverUnreachable } from './homeserver.ts';
+import type { Inbox } from './inbox.ts';
+import type { Lookups } from './lookups.ts';
+
+export interface ReceiverDependencies {
+  readonly inbox: Inbox;
+  readonly lookups: Lookups;
+  readonly hsToken: string;
+  readonly bodyLimitBytes: number;
+  readonly log: Log;
+}
+
+const refuse = (res: Response, status: number, errcode: string, error: string): void => void res.status(status).json({ errcode, error });
+
+/** Only the header counts: a token in a query ends in proxies' logs. */
+function authenticate(hsToken: string): RequestHandler {
+  return (req, res, next) => {
+    const given = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
+    if (given === undefined) return refuse(res, 401, 'M_MISSING_TOKEN', 'Missing the hs_token in the Authorization header');
+    if (!equalSecrets(given, hsToken)) return refuse(res, 403, 'M_FORBIDDEN', 'Wrong hs_token');
+    next();
+  };
+}
+
+const badRequests: ErrorRequestHandler = (error: unknown, _req, res, next) => {
+  const { type } = (error ?? {}) as { type?: string };
+  if (type === 'entity.too.large') return refuse(res, 413, 'M_TOO_LARGE', 'The transaction is larger than server.appservice_body_limit_bytes');
+  if (type === 'entity.parse.failed') return refuse(res, 400, 'M_NOT_JSON', 'The body is not valid JSON');
+  next(error);
+};
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+function routes({ inbox, lookups }: ReceiverDependencies): Router {
+  const router = express.Router();
+  router.put('/transactions/:txnId', async (req, res) => {
+    res.locals.operation = 'appserviceTransaction';
+    await inbox.accept(req.body);
+    res.json({});
+  });
+  router.post('/ping', (_req, res) => void res.json({}));
+  router.get('/users/:userId', async (req, res) => {
+    const { userId } = req.params;
+    if (isUserId(userId) && (await lookups.provisionUser(userId))) return void res.json({});
+    refuse(res, 404, 'M_NOT_FOUND', 'No such user here');
+  });
+  router.get('/rooms/:alias', async (req, res) => {
+    const { alias } = req.params;
+    if (isRoomAlias(alias) && (await lookups.provisionAlias(alias))) return void res.json({});
+    refuse(res, 404, 'M_NOT_FOUND', 'No such room here');
+  });
+  router.get('/thirdparty/protocol/:protocol', (req, res) => {
+    const protocol = lookups.protocol(req.params.protocol);
+    if (protocol === undefined) return refuse(res, 404, 'M_NOT_FOUND', 'Unknown protocol');
+    res.json(protocol);
+  });
+  router.get(['/thirdparty/user', '/thirdparty/user/:protocol'], async (req: Request<{ protocol?: string }>, res) => {
+    res.json(await lookups.thirdPartyUsers(req.params.protocol, text(req.query.userid), text(req.query.miniapp_id)));
+  });
+  router.get(['/thirdparty/location', '/thirdparty/location/:protocol'], async (req: Request<{ protocol?: string }>, res) => {
+    res.json(lookups.thirdPartyLocations(req.params.protocol, text(req.query.alias)));
+  });
+  return router;
+}
+
+/** What the homeserver calls (Matrix application service API), under its prefix and, for old homeservers, without. */
+export function appserviceRouter(deps: ReceiverDependencies): Router {
+  const { log, hsToken, bodyLimitBytes } = deps;
+  const failures: ErrorRequestHandler = (error: unknown, req, res, next) => {
+    if (res.headersSent) return next(error);
+    log.error({ request_id: res.locals.requestId as unknown, path: req.path, error: errorText(error) }, 'a request of the homeserver failed');
+    if (error instanceof HomeserverUnreachable) return refuse(res, 503, 'M_UNKNOWN', 'Try again later');
+    refuse(res, 500, 'M_UNKNOWN', 'Internal error');
+  };
+  const guarded = express.Router();
+  guarded.use(authenticate(hsToken), express.json({ limit: bodyLimitBytes, type: () => true }), routes(deps), ((_req, res) => refuse(res, 404, 'M_UNRECOGNIZED', 'Unknown endpoint')) satisfies RequestHandler, badRequests, failures);
+
+  const router = express.Router();
+  router.use('/_matrix/app/v1', guarded);
+  router.use(/^\/(?=(transactions|users|rooms)\/)/, guarded);
+  return router;
+}
