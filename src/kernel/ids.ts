@@ -42,10 +42,10 @@ export const localpartOf = (userId: UserId): string => userId.slice(1, userId.in
 
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
 /** `length` characters of 5 random bits each. */
-const randomText = (length: number): string => Array.from(randomBytes(length), (byte) => base32[byte & 31]).join('');
+export const randomSuffix = (length: number): string => Array.from(randomBytes(length), (byte) => base32[byte & 31]).join('');
 
 /** A public identifier: `prefix_` and 100 random bits. Not a secret. */
-export const newId = (prefix: string): string => `${prefix}_${randomText(20)}`;
+export const newId = (prefix: string): string => `${prefix}_${randomSuffix(20)}`;
 /** A bearer secret: `prefix` and 256 random bits, base64url. */
 export const newSecret = (prefix: string): string => `${prefix}${randomBytes(32).toString('base64url')}`;
 

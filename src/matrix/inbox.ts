@@ -1,6 +1,6 @@
 import type { Database } from '../database/index.ts';
 import type { JobQueue } from '../jobs/index.ts';
-import { isEventId, isRoomId, isUserId, type UserId } from '../kernel/ids.ts';
+import { isEventId, isRoomId, isUserId } from '../kernel/ids.ts';
 import { jobKind } from './events.ts';
 import type { OwnNames } from './identity.ts';
 import type { InboundEvent } from './port.ts';

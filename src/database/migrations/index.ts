@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import * as jobs from './0001-jobs.ts';
+import * as matrix from './0002-matrix.ts';
+import * as miniapps from './0003-miniapps.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -8,4 +10,6 @@ export interface Migration {
 /** In order, for both databases. A migration that has been released is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-jobs': jobs,
+  '0002-matrix': matrix,
+  '0003-miniapps': miniapps,
 };

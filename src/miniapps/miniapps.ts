@@ -1,0 +1,211 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Database, Queryable, Transaction } from '../database/index.ts';
+import { advance } from '../kernel/advance.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { AppError } from '../kernel/errors.ts';
+import { asMiniAppId, newSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
+import type { RoomEvents } from '../matrix/port.ts';
+import { appStateEvent } from './events.ts';
+import { miniappMachine, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
+import { findClient, findMiniApp, insertClient, insertClientSecret, insertMiniApp, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
+import type { Classification, ClientType, InstallMode, MiniApp } from './types.ts';
+
+export interface MiniAppsDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly events: RoomEvents;
+  /** Seals what must be read again, with what it belongs to bound in. */
+  readonly seal: (plaintext: string, belongsTo: string) => string;
+  readonly miniappUser: (miniappId: MiniAppId) => UserId;
+  /** Apps that the catalogue room shows at most. */
+  readonly maxStateApps: number;
+}
+
+/** What a registration says (specification sections 9.1.1 and 16.3). */
+export interface Registration {
+  readonly miniappId?: MiniAppId;
+  readonly name: string;
+  readonly shortName?: string;
+  readonly description: string;
+  readonly category: string;
+  readonly classification: Classification;
+  readonly clientType: ClientType;
+  readonly version: string;
+  readonly entryPoint: string;
+  readonly redirectUris: readonly string[];
+  readonly webhookUrl?: string;
+  readonly scopes: readonly string[];
+  readonly iconUrl?: string;
+  readonly developer: Readonly<Record<string, unknown>>;
+  readonly branding: Readonly<Record<string, unknown>>;
+  readonly marketing: Readonly<Record<string, unknown>>;
+  readonly installMode: InstallMode;
+  readonly displayOrder: number;
+}
+
+/** Shown once; only hashes and sealed forms are kept. */
+export interface Credentials {
+  readonly publicClientId: string | undefined;
+  readonly confidentialClientId: string | undefined;
+  readonly clientSecret: string | undefined;
+  readonly webhookSecret: string;
+}
+
+export interface RegisteredClient {
+  readonly clientId: string;
+  readonly kind: 'public' | 'confidential';
+  readonly app: MiniApp;
+  readonly secretHashes: readonly string[];
+}
+
+export interface MiniApps {
+  /**
+   * Registers a mini-app and makes its clients, then takes it through `commands`, all in one transaction.
+   * @throws AppError ALREADY_EXISTS when the id is taken.
+   */
+  register(registration: Registration, by: string, commands: readonly MiniAppCommand[]): Promise<{ app: MiniApp; credentials: Credentials }>;
+  /** Takes the app through `commands`. @throws AppError MINIAPP_NOT_FOUND, INVALID_STATE_TRANSITION */
+  move(miniappId: string, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
+  /** @throws AppError MINIAPP_NOT_FOUND */
+  classify(miniappId: string, classification: Classification): Promise<MiniApp>;
+  /** Brings an official app to what the manifest says; without a change nothing is written. */
+  adopt(registration: Registration & { readonly miniappId: MiniAppId }): Promise<'created' | 'changed' | 'same'>;
+  find(miniappId: string, db?: Queryable): Promise<MiniApp | undefined>;
+  /** @throws AppError APP_NOT_FOUND for an app that users can't see: unknown, or not active. */
+  getActive(miniappId: string, db?: Queryable): Promise<MiniApp>;
+  findClient(clientId: string): Promise<RegisteredClient | undefined>;
+  /** Writes into `tx` the state of every app that the catalogue room is to show. */
+  fillCatalogue(tx: Transaction): Promise<void>;
+}
+
+const slugOf = (name: string): string =>
+  name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '_')
+    .replace(/^_+|_+$/g, '')
+    .slice(0, 24)
+    .replace(/_+$/, '') || 'app';
+
+const newMiniAppId = (name: string): MiniAppId => asMiniAppId(`ma_${slugOf(name)}_${randomSuffix(6)}`);
+
+function draftOf(registration: Registration, by: string, now: number): MiniApp {
+  return {
+    ...registration,
+    miniappId: registration.miniappId ?? newMiniAppId(registration.name),
+    shortName: registration.shortName,
+    webhookUrl: registration.webhookUrl,
+    iconUrl: registration.iconUrl,
+    status: 'draft',
+    statusReason: undefined,
+    installCount: 0,
+    registeredBy: by,
+    createdAt: now,
+    updatedAt: now,
+    publishedAt: undefined,
+  };
+}
+
+function newCredentials({ miniappId, clientType }: MiniApp): Credentials {
+  return {
+    publicClientId: clientType === 'confidential' ? undefined : miniappId,
+    confidentialClientId: clientType === 'public' ? undefined : clientType === 'hybrid' ? `${miniappId}_backend` : miniappId,
+    clientSecret: clientType === 'public' ? undefined : newSecret('secret_'),
+    webhookSecret: newSecret('whsec_'),
+  };
+}
+
+const announce = ({ events, miniappUser }: MiniAppsDependencies, tx: Transaction, app: MiniApp): void => {
+  if (app.status === 'draft') return;
+  events.emit(tx, appStateEvent(app, { catalogue: true }));
+  if (app.status === 'active') events.ensureProfile(tx, miniappUser(app.miniappId), app.name);
+};
+
+/** One published state for each step: a reader of the room sees the way, not only where it ended. */
+async function walk(deps: MiniAppsDependencies, tx: Transaction, start: MiniApp, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp> {
+  let app = start;
+  for (const command of commands) {
+    const now = deps.clock.now();
+    const status = advance<MiniAppStatus>(miniappMachine, app.status, command);
+    const published = status === 'active' && app.publishedAt === undefined;
+    if (!(await moveMiniApp(tx, app.miniappId, app.status, status, { now, reason, published }))) throw new AppError('INVALID_STATE_TRANSITION', 'The mini-app has changed meanwhile');
+    app = { ...app, status, statusReason: reason, updatedAt: now, publishedAt: published ? now : app.publishedAt };
+    announce(deps, tx, app);
+  }
+  return app;
+}
+
+async function insertClients(tx: Transaction, app: MiniApp, credentials: Credentials): Promise<void> {
+  const now = app.createdAt;
+  if (credentials.publicClientId !== undefined) await insertClient(tx, { clientId: credentials.publicClientId, miniappId: app.miniappId, kind: 'public' }, now);
+  if (credentials.confidentialClientId === undefined || credentials.clientSecret === undefined) return;
+  await insertClient(tx, { clientId: credentials.confidentialClientId, miniappId: app.miniappId, kind: 'confidential' }, now);
+  await insertClientSecret(tx, credentials.confidentialClientId, sha256Hex(credentials.clientSecret), now);
+}
+
+async function create(deps: MiniAppsDependencies, tx: Transaction, app: MiniApp): Promise<Credentials> {
+  const credentials = newCredentials(app);
+  if (!(await insertMiniApp(tx, app, deps.seal(credentials.webhookSecret, app.miniappId)))) throw new AppError('ALREADY_EXISTS', `There is a mini-app ${app.miniappId} already`);
+  await insertClients(tx, app, credentials);
+  return credentials;
+}
+
+async function lock(tx: Transaction, miniappId: string): Promise<MiniApp> {
+  const app = await lockMiniApp(tx, miniappId);
+  if (app === undefined) throw new AppError('MINIAPP_NOT_FOUND', 'No such mini-app');
+  return app;
+}
+
+async function adopt(deps: MiniAppsDependencies, tx: Transaction, registration: Registration & { readonly miniappId: MiniAppId }): Promise<'created' | 'changed' | 'same'> {
+  const known = await lockMiniApp(tx, registration.miniappId);
+  if (known === undefined) {
+    const draft = draftOf(registration, 'manifest', deps.clock.now());
+    await create(deps, tx, draft);
+    await walk(deps, tx, draft, ['submit', 'begin_review', 'approve', 'publish']);
+    return 'created';
+  }
+  const wanted: MiniApp = { ...known, ...registration };
+  if (isDeepStrictEqual(wanted, known)) return 'same';
+  const app = { ...wanted, updatedAt: deps.clock.now() };
+  await updateMiniAppDetails(tx, app);
+  announce(deps, tx, app);
+  return 'changed';
+}
+
+async function findRegisteredClient({ database, clock }: MiniAppsDependencies, clientId: string): Promise<RegisteredClient | undefined> {
+  const client = await findClient(database, clientId);
+  const app = client === undefined ? undefined : await findMiniApp(database, client.miniappId);
+  if (client === undefined || app === undefined) return undefined;
+  return { clientId, kind: client.kind, app, secretHashes: client.kind === 'public' ? [] : await listSecretHashes(database, clientId, clock.now()) };
+}
+
+export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
+  const { database, clock } = deps;
+  return {
+    register: (registration, by, commands) =>
+      database.inTransaction(async (tx) => {
+        const draft = draftOf(registration, by, clock.now());
+        const credentials = await create(deps, tx, draft);
+        return { app: await walk(deps, tx, draft, commands), credentials };
+      }),
+    move: (miniappId, commands, reason) => database.inTransaction(async (tx) => walk(deps, tx, await lock(tx, miniappId), commands, reason)),
+    classify: (miniappId, classification) =>
+      database.inTransaction(async (tx) => {
+        const app = { ...(await lock(tx, miniappId)), classification, updatedAt: clock.now() };
+        await setClassification(tx, app.miniappId, classification, app.updatedAt);
+        announce(deps, tx, app);
+        return app;
+      }),
+    adopt: (registration) => database.inTransaction((tx) => adopt(deps, tx, registration)),
+    find: (miniappId, db = database) => findMiniApp(db, miniappId),
+    async getActive(miniappId, db = database) {
+      const app = await findMiniApp(db, miniappId);
+      if (app?.status !== 'active') throw new AppError('APP_NOT_FOUND', 'No such mini-app');
+      return app;
+    },
+    findClient: (clientId) => findRegisteredClient(deps, clientId),
+    async fillCatalogue(tx) {
+      for (const app of await listPublicMiniApps(tx, deps.maxStateApps)) announce(deps, tx, app);
+    },
+  };
+}
