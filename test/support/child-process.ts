@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 
 /** A service running as a child of this process. */
 export interface Child {
@@ -75,16 +76,15 @@ async function endChild(child: ChildProcess, ended: Promise<string>, signal: Nod
 function guard(): void {
   if (guarded) return;
   guarded = true;
-  process.on('exit', endAllNow);
+  // First of the exit handlers: children end before others delete the directories they work in.
+  process.prependListener('exit', endAllNow);
   for (const signal of DEADLY) process.on(signal, onDeadlySignal);
 }
 
 function onDeadlySignal(signal: NodeJS.Signals): void {
   // Somebody else (mocha, for SIGINT) has plans for this signal and ends the process in good order: 'exit' will follow.
   if (process.listenerCount(signal) > 1) return;
-  endAllNow();
-  process.removeListener(signal, onDeadlySignal);
-  process.kill(process.pid, signal);
+  process.exit(128 + constants.signals[signal]);
 }
 
 function endAllNow(): void {

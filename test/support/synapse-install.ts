@@ -10,7 +10,8 @@ const run = promisify(execFile);
 const REPOSITORY = resolve(import.meta.dirname, '../..');
 const INSTALL_LIMIT_MS = 15 * 60_000;
 const ABANDONED_AFTER_MS = 60 * 60_000;
-const REPORT_VERSION = "import synapse.app.homeserver; from importlib.metadata import version; print(version('matrix-synapse'))";
+const REPORT_VERSION = "from importlib.metadata import version; print(version('matrix-synapse'))";
+const REPORT_USABLE_VERSION = `import synapse.app.homeserver; ${REPORT_VERSION}`;
 
 /** Where the virtual environment is kept between runs. */
 export function synapseEnvironment(): string {
@@ -30,7 +31,7 @@ export async function installSynapse(): Promise<void> {
   const environment = synapseEnvironment();
   await mkdir(cacheDirectory(), { recursive: true });
   if (await exists(environment)) {
-    await verify(environment);
+    await verify(environment, REPORT_VERSION);
     return;
   }
   await removeAbandoned();
@@ -53,15 +54,13 @@ async function build(environment: string): Promise<void> {
   const requirement = `matrix-synapse==${SYNAPSE_VERSION}`;
   const flags = ['--quiet', '--disable-pip-version-check', '--no-input', '--prefer-binary'];
   await run(pythonOf(environment), ['-I', '-m', 'pip', 'install', ...flags, requirement], options);
-  await verify(environment);
+  await verify(environment, REPORT_USABLE_VERSION);
 }
 
-async function verify(environment: string): Promise<void> {
-  const { stdout } = await run(pythonOf(environment), ['-I', '-c', REPORT_VERSION], { cwd: cacheDirectory() }).catch(
-    (error: Error) => {
-      throw new Error(`${environment} does not work; delete it to have it made anew. ${error.message}`);
-    },
-  );
+async function verify(environment: string, program: string): Promise<void> {
+  const { stdout } = await run(pythonOf(environment), ['-I', '-c', program], { cwd: cacheDirectory() }).catch((error: Error) => {
+    throw new Error(`${environment} does not work; delete it to have it made anew. ${error.message}`);
+  });
   if (stdout.trim() !== SYNAPSE_VERSION) throw new Error(`${environment} holds version ${stdout.trim()}; delete it.`);
 }
 

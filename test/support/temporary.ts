@@ -1,21 +1,31 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const REMOVAL_ATTEMPTS = 20;
+const REMOVAL_PAUSE_MS = 20;
 const directories: string[] = [];
 
 process.on('exit', () => {
   if (process.env.TMCP_TEST_KEEP) return;
-  for (const directory of directories) {
+  for (const directory of directories) removeNow(directory);
+});
+
+/**
+ * Exit handlers cannot await, and a service that was ended a moment ago may still be tidying up. `rmSync` gives up without a
+ * word when a file vanishes under it, hence the look at what is left.
+ */
+function removeNow(directory: string): void {
+  for (let attempt = 0; attempt < REMOVAL_ATTEMPTS && existsSync(directory); attempt += 1) {
+    if (attempt > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REMOVAL_PAUSE_MS);
     try {
-      // A service that was killed a moment ago may still be letting go of its files.
-      rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+      rmSync(directory, { recursive: true, force: true });
     } catch {
-      // Left-overs in the system's temporary directory do no harm.
+      // Tried again; left-overs in the system's temporary directory do no harm.
     }
   }
-});
+}
 
 /** Makes a directory that is deleted when this process exits (kept when `TMCP_TEST_KEEP` is set, to read the logs). */
 export function temporaryDirectory(name: string): string {
