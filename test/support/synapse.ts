@@ -57,7 +57,10 @@ let availability: Promise<string | undefined> | undefined;
 export function synapseAvailable(): Promise<string | undefined> {
   availability ??= installSynapse().then(
     () => undefined,
-    (failure: Error & { stderr?: string }) => `Synapse cannot be installed: ${failure.stderr?.trim() || failure.message}`,
+    (failure: Error & { stderr?: string }) => {
+      const reason = failure.stderr?.trim() || failure.message;
+      return `Synapse cannot be installed: ${reason.replace(/\s*\n\s*/g, '; ')}`;
+    },
   );
   return availability;
 }
