@@ -71,6 +71,8 @@ export interface MiniApps {
   /** Brings an official app to what the manifest says; without a change nothing is written. */
   adopt(registration: Registration & { readonly miniappId: MiniAppId }): Promise<'created' | 'changed' | 'same'>;
   find(miniappId: string, db?: Queryable): Promise<MiniApp | undefined>;
+  /** @throws AppError MINIAPP_NOT_FOUND */
+  get(miniappId: string): Promise<MiniApp>;
   /** @throws AppError APP_NOT_FOUND for an app that users can't see: unknown, or not active. */
   getActive(miniappId: string, db?: Queryable): Promise<MiniApp>;
   findClient(clientId: string): Promise<RegisteredClient | undefined>;
@@ -150,9 +152,11 @@ async function create(deps: MiniAppsDependencies, tx: Transaction, app: MiniApp)
   return credentials;
 }
 
+const unknownMiniApp = (): AppError => new AppError('MINIAPP_NOT_FOUND', 'No such mini-app');
+
 async function lock(tx: Transaction, miniappId: string): Promise<MiniApp> {
   const app = await lockMiniApp(tx, miniappId);
-  if (app === undefined) throw new AppError('MINIAPP_NOT_FOUND', 'No such mini-app');
+  if (app === undefined) throw unknownMiniApp();
   return app;
 }
 
@@ -198,6 +202,11 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
       }),
     adopt: (registration) => database.inTransaction((tx) => adopt(deps, tx, registration)),
     find: (miniappId, db = database) => findMiniApp(db, miniappId),
+    async get(miniappId) {
+      const app = await findMiniApp(database, miniappId);
+      if (app === undefined) throw unknownMiniApp();
+      return app;
+    },
     async getActive(miniappId, db = database) {
       const app = await findMiniApp(db, miniappId);
       if (app?.status !== 'active') throw new AppError('APP_NOT_FOUND', 'No such mini-app');

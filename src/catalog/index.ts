@@ -1,0 +1,3 @@
+export { createInstalls, type Installs } from './installs.ts';
+export { launchCommand } from './launches.ts';
+export { storeRoutes } from './routes.ts';
