@@ -1,4 +1,4 @@
-import { insertRows, type Queryable, type Transaction } from '../database/index.ts';
+import { insertRows, type Database, type Queryable, type Transaction } from '../database/index.ts';
 import type { Job, NewJob } from './types.ts';
 
 interface JobRow {
@@ -132,14 +132,22 @@ export async function dropAllLeases(db: Queryable): Promise<void> {
   await db.sql('job_stream').whereNotNull('lease_owner').update({ lease_owner: null, lease_until: null });
 }
 
-/** Makes jobs of these kinds that wait for another try due now: what they waited for is back. */
-export async function hasten(db: Queryable, kindPrefix: string, now: number): Promise<void> {
-  const waiting = db.sql('job').where('state', 'queued').andWhere('next_at', '>', now).andWhere('attempts', '=', 0).whereNotNull('last_error').andWhereLike('kind', `${kindPrefix}%`);
-  const streams = await waiting.clone().distinct().pluck<string[]>('stream');
-  await waiting.update({ next_at: now });
-  for (let i = 0; i < streams.length; i += 500) {
-    await db.sql('job_stream').whereIn('stream', streams.slice(i, i + 500)).whereNotNull('ready_at').whereNull('lease_owner').update({ ready_at: now });
-  }
+/** Makes jobs of these kinds that wait for something that was away due now: it is back. */
+export async function hasten(db: Database, kindPrefixes: readonly string[], now: number): Promise<void> {
+  await db.inTransaction(async (tx) => {
+    const streams = await tx
+      .sql('job')
+      .where({ state: 'queued', attempts: 0 })
+      .andWhere('next_at', '>', now)
+      .whereNotNull('last_error')
+      .andWhere((q) => void kindPrefixes.forEach((prefix) => q.orWhereLike('kind', `${prefix}%`)))
+      .update({ next_at: now })
+      .returning<{ stream: string }[]>('stream');
+    const names = [...new Set(streams.map(({ stream }) => stream))].sort();
+    for (let i = 0; i < names.length; i += 500) {
+      await tx.sql('job_stream').whereIn('stream', names.slice(i, i + 500)).whereNotNull('ready_at').whereNull('lease_owner').update({ ready_at: now });
+    }
+  });
 }
 
 export interface QueueCount {

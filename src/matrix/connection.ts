@@ -1,0 +1,105 @@
+import type { Database, Transaction } from '../database/index.ts';
+import type { JobKind, JobQueue } from '../jobs/index.ts';
+import { hasten, Park } from '../jobs/index.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { FieldProblem } from '../kernel/errors.ts';
+import type { MiniAppId, UserId } from '../kernel/ids.ts';
+import type { Log } from '../kernel/log.ts';
+import { createCommandHandler } from './commands.ts';
+import { catalogueStream, jobKind } from './events.ts';
+import type { Homeserver } from './homeserver.ts';
+import type { OwnNames } from './identity.ts';
+import { createInbox, type Inbox, type InboxDependencies, type InboundJob } from './inbox.ts';
+import { createLookups, type Lookups } from './lookups.ts';
+import { membershipHandlers } from './membership.ts';
+import { HomeserverMonitor } from './monitor.ts';
+import type { RoomCommand, RoomEvents } from './port.ts';
+import { OwnRooms } from './rooms.ts';
+import { asJobError, matrixJobs } from './sender.ts';
+
+export interface ConnectionOptions {
+  readonly appserviceId: string;
+  readonly followInvites: boolean;
+  readonly answersPerMinute: number;
+  readonly maxContentBytes: number;
+  readonly botDisplayName: string;
+  readonly paymentsDisplayName: string;
+}
+
+export interface ConnectionDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly queue: JobQueue;
+  readonly homeserver: Homeserver;
+  readonly names: OwnNames;
+  readonly events: RoomEvents;
+  readonly rooms: OwnRooms;
+  readonly commands: readonly RoomCommand[];
+  readonly checkContent: (type: string, content: unknown) => readonly FieldProblem[];
+  readonly fillCatalogue: (tx: Transaction) => Promise<void>;
+  readonly miniappName: (miniappId: MiniAppId) => Promise<string | undefined>;
+  readonly onReceived: NonNullable<InboxDependencies['onReceived']>;
+  readonly options: ConnectionOptions;
+}
+
+/** Everything between this server and the homeserver, put together. */
+export interface MatrixConnection {
+  readonly inbox: Inbox;
+  readonly lookups: Lookups;
+  readonly jobs: Readonly<Record<string, JobKind>>;
+  readonly monitor: HomeserverMonitor;
+  /** Queues what must hold on the homeserver whatever happened before: our users' names and the catalogue room. */
+  prepare(): Promise<void>;
+}
+
+const inboundPolicy = { maxAttempts: 6, backoffBaseMs: 200, forgetBody: true } as const;
+
+function inboundJob(deps: ConnectionDependencies): { kind: JobKind; types: ReadonlySet<string> } {
+  const { options } = deps;
+  const command = createCommandHandler({ ...deps, maxContentBytes: options.maxContentBytes, answersPerMinute: options.answersPerMinute });
+  const handlers = { ...membershipHandlers({ ...deps, followInvites: options.followInvites }), ...Object.fromEntries(deps.commands.map(({ type }) => [type, command])) };
+  const kind: JobKind = {
+    ...inboundPolicy,
+    async run(job) {
+      const { event } = job.body as InboundJob;
+      const handle = handlers[event.type];
+      if (handle === undefined) throw new Park(`no handler for events of type ${event.type}`);
+      try {
+        return await handle(job);
+      } catch (error) {
+        throw asJobError(error);
+      }
+    },
+  };
+  return { kind, types: new Set(Object.keys(handlers)) };
+}
+
+export function connectMatrix(deps: ConnectionDependencies): MatrixConnection {
+  const { database, clock, log, queue, homeserver, names, events, rooms, options } = deps;
+  const inbound = inboundJob(deps);
+  const inbox = createInbox({ database, queue, names, types: inbound.types, onMembership: (event) => rooms.forgetMembers(event.roomId), onReceived: deps.onReceived });
+  const lookups = createLookups({ homeserver, names, rooms, miniappName: deps.miniappName, botDisplayName: options.botDisplayName, paymentsDisplayName: options.paymentsDisplayName });
+  const monitor = new HomeserverMonitor({
+    homeserver,
+    appserviceId: options.appserviceId,
+    clock,
+    log,
+    onReachable: () => hasten(database, ['matrix.', 'inbound.'], clock.now()),
+  });
+  return {
+    inbox,
+    lookups,
+    monitor,
+    jobs: { ...matrixJobs({ database, clock, homeserver, names, rooms, fillCatalogue: deps.fillCatalogue }), [jobKind.inbound]: inbound.kind },
+    prepare: () =>
+      database.inTransaction(async (tx) => {
+        const profiles: [UserId, string][] = [
+          [names.bot, options.botDisplayName],
+          [names.payments, options.paymentsDisplayName],
+        ];
+        for (const [userId, displayName] of profiles) events.ensureProfile(tx, userId, displayName);
+        queue.enqueue(tx, { stream: catalogueStream, kind: jobKind.catalogue, body: {} });
+      }),
+  };
+}

@@ -1,0 +1,3 @@
+export { createLog, withoutSecrets, type LogOptions } from './log.ts';
+export { createMetrics, metricsServer, type Metrics } from './metrics.ts';
+export { operationsRoutes } from './routes.ts';
