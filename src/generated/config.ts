@@ -1,0 +1,325 @@
+// Generated from schema/config.json by `npm run generate`. Do not edit.
+
+/**
+ * Every key of the configuration file. Own keywords: "x-secret" (may be read from a file named by an environment variable ending in _FILE, never shown), "x-path" (a path: "local" is resolved from the working directory, "shipped" too, and where its default is not found there, it is the file that comes with the server), "x-allowed" (what a value may be, in words).
+ */
+export interface ConfigFile {
+  /**
+   * The HTTP listener and the process.
+   */
+  server: {
+    /**
+     * Address to listen on. Anything but a loopback address needs a registration of your own (D24).
+     */
+    host: string;
+    /**
+     * TCP port to listen on; 0 takes any free one.
+     */
+    port: number;
+    /**
+     * Where clients reach this server from outside: scheme, host and port. Issuer of tokens and base of every link. https:// unless the host is loopback (section 11.1).
+     */
+    public_url: string;
+    /**
+     * Directory for what the server writes: the SQLite database and the key ring, unless they are placed elsewhere.
+     */
+    data_dir: string;
+    /**
+     * Which parts this process runs: the HTTP interface, the receiver of homeserver transactions, the worker for queued jobs (section 13.2).
+     *
+     * @minItems 1
+     */
+    roles: ('api' | 'appservice' | 'worker')[];
+    /**
+     * Addresses of the proxies whose forwarded headers count; from anyone else they are ignored (D15).
+     */
+    trusted_proxies: string[];
+    /**
+     * Seconds that running requests and jobs get to finish after a signal to stop.
+     */
+    shutdown_grace_seconds: number;
+    /**
+     * Largest request body in bytes, 1 MiB; a larger one is answered 413 (D13).
+     */
+    body_limit_bytes: number;
+    /**
+     * Largest transaction of the homeserver in bytes, 50 MiB. Homeservers send a refused transaction again for ever, so that this is far above 100 events of Matrix's 64 KiB (D12).
+     */
+    appservice_body_limit_bytes: number;
+  };
+  /**
+   * Where everything durable is kept.
+   */
+  database: {
+    /**
+     * SQLite file or PostgreSQL database. {data_dir} stands for server.data_dir; a relative path is resolved from the working directory. A secret, because it may carry a password.
+     */
+    url: string;
+    /**
+     * Most connections at a time; PostgreSQL only, SQLite has one.
+     */
+    pool_size: number;
+    /**
+     * Milliseconds that SQLite waits for the write lock of another process.
+     */
+    busy_timeout_ms: number;
+    /**
+     * Milliseconds that PostgreSQL waits for a row lock before the transaction is tried again.
+     */
+    lock_timeout_ms: number;
+  };
+  /**
+   * Shared rate-limit counters for several processes.
+   */
+  redis: {
+    /**
+     * Redis server. Without it each process counts alone (D15, section 11.4.3). A secret, because it may carry a password.
+     */
+    url?: string;
+  };
+  /**
+   * The Matrix homeserver that this application service belongs to.
+   */
+  homeserver: {
+    /**
+     * Client-server API of the homeserver, as reached from here.
+     */
+    url: string;
+    /**
+     * Server name of the homeserver: the part of user ids after the colon.
+     */
+    domain: string;
+    /**
+     * Application service registration file, the same that the homeserver loads (section 3.1.2). The default is the one that is shipped for development; make your own with `tmcp register`.
+     */
+    registration: string;
+    /**
+     * Milliseconds before a request to the homeserver counts as unanswered.
+     */
+    request_timeout_ms: number;
+    /**
+     * Other server names whose users may sign in with a Matrix OpenID token (D1.1, section 13.1).
+     */
+    openid_servers: string[];
+  };
+  /**
+   * The bots and what they do in rooms.
+   */
+  appservice: {
+    /**
+     * Most answers per minute to the events of one sender in one room (D11).
+     */
+    answers_per_minute: number;
+    /**
+     * Largest content in bytes of an event that a bot acts upon, 16 KiB; larger ones are answered with an error (D11).
+     */
+    max_event_content_bytes: number;
+    /**
+     * Whether the bots follow invites from this homeserver's own users; others are never followed (D11).
+     */
+    auto_join_local_invites: boolean;
+    /**
+     * Display name of the main bot, @_tmcp (D11).
+     */
+    bot_display_name: string;
+    /**
+     * Display name of the payments bot, @_tmcp_payments (section 4.11.2, D11).
+     */
+    payments_display_name: string;
+  };
+  /**
+   * Matrix Authentication Service (D1.2, section 4.2). Leave the whole section out if the homeserver has none: users are then proven by the homeserver itself (D1.3).
+   */
+  mas?: {
+    /**
+     * Issuer, exactly as its discovery document spells it. https:// unless the host is loopback.
+     */
+    issuer: string;
+    /**
+     * Id of the confidential client that this server is there; MAS wants a ULID.
+     */
+    client_id: string;
+    /**
+     * Secret of that client.
+     */
+    client_secret: string;
+    /**
+     * When not empty, only Matrix tokens of these MAS clients count as the user's hand (D1.2).
+     */
+    host_clients: string[];
+  };
+  /**
+   * Lifetimes of codes, tokens and keys.
+   */
+  oauth: {
+    /**
+     * Lifetime of a mini-app access token (TEP) in seconds, 24 h; can only be lowered (section 11.2, D3).
+     */
+    access_token_seconds: number;
+    /**
+     * Lifetime in seconds of a token for a reserved audience, 1 h; can only be lowered (D2).
+     */
+    first_party_access_token_seconds: number;
+    /**
+     * Lifetime of a refresh token in seconds, 30 days (section 11.2, D3).
+     */
+    refresh_token_seconds: number;
+    /**
+     * Lifetime of an official app's privileged token in seconds, 1 h; 24 h at most (D3, section 16.7).
+     */
+    privileged_token_seconds: number;
+    /**
+     * Seconds in which a refresh token that was just used gets the same successor again, for answers lost on the way (D3).
+     */
+    refresh_grace_seconds: number;
+    /**
+     * Lifetime of an authorization code in seconds (RFC 6749 section 4.1.2: 10 minutes at most).
+     */
+    authorization_code_seconds: number;
+    /**
+     * Lifetime of a device code in seconds, 15 min (section 4.3.2).
+     */
+    device_code_seconds: number;
+    /**
+     * Days after which a new key signs access tokens; the old one verifies until the last token that it signed has expired (D24).
+     */
+    signing_key_rotation_days: number;
+  };
+  /**
+   * Where money is kept. Checked at the start, read from the payments release on.
+   */
+  wallet: {
+    /**
+     * The embedded ledger, or a wallet service of your own (section 6.1).
+     */
+    adapter: 'ledger' | 'remote';
+    /**
+     * The wallet service; needed when wallet.adapter is remote.
+     */
+    remote?: {
+      /**
+       * Base URL of the wallet service.
+       */
+      url: string;
+      /**
+       * Key that this server presents to the wallet service.
+       */
+      api_key: string;
+      /**
+       * Key of the HMAC on the wallet service's callbacks; without it callbacks are answered 404 (D14).
+       */
+      webhook_secret?: string;
+    };
+  };
+  /**
+   * Who may register mini-apps.
+   */
+  developers: {
+    /**
+     * Matrix user ids of developers who may sign in, beside those that `tmcp admin whitelist` adds (section 4.4.1).
+     */
+    whitelist: string[];
+  };
+  /**
+   * The mini-app store.
+   */
+  catalog: {
+    /**
+     * Most mini-apps mirrored as state of the catalogue room, best ranked first; everyone who joins pays for them (D11).
+     */
+    max_state_apps: number;
+    /**
+     * Manifest of the official mini-apps (section 16.4).
+     */
+    preinstalled: string;
+    /**
+     * Localpart of the alias of the catalogue room, #_tmcp_store (D11).
+     */
+    room_alias_localpart: string;
+  };
+  /**
+   * The durable queue: what the world must hear, and what must happen later (D12).
+   */
+  jobs: {
+    /**
+     * Attempts of a job before it is parked for an administrator.
+     */
+    max_attempts: number;
+    /**
+     * Milliseconds between two looks for due jobs.
+     */
+    poll_interval_ms: number;
+    /**
+     * Seconds after which the jobs of a process that died are taken over by another.
+     */
+    lease_seconds: number;
+    /**
+     * Most jobs at a time in one process.
+     */
+    concurrency: number;
+    /**
+     * Days that finished jobs are kept.
+     */
+    retention_days: number;
+    /**
+     * Milliseconds before the second attempt; doubles with each further one.
+     */
+    backoff_base_ms: number;
+    /**
+     * Most milliseconds between two attempts.
+     */
+    backoff_cap_ms: number;
+  };
+  /**
+   * Prometheus metrics, on a listener of their own.
+   */
+  metrics: {
+    /**
+     * Whether to serve metrics.
+     */
+    enabled: boolean;
+    /**
+     * Address of the metrics listener.
+     */
+    host: string;
+    /**
+     * TCP port of the metrics listener; 0 takes any free one.
+     */
+    port: number;
+  };
+  /**
+   * What the server says while it runs.
+   */
+  log: {
+    /**
+     * Least level that is logged.
+     */
+    level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+    /**
+     * One JSON object a line, or text for people; auto is text on a terminal and JSON elsewhere.
+     */
+    format: 'auto' | 'json' | 'text';
+  };
+  /**
+   * Limits on requests (section 11.4.1, D15).
+   */
+  rate_limits: {
+    /**
+     * Whether requests are limited; switch it off only to measure.
+     */
+    enabled: boolean;
+  };
+  /**
+   * Development mode, and the keys.
+   */
+  security: {
+    /**
+     * Accept the shipped development registration and addresses of loopback. Refused unless server.host, server.public_url and homeserver.url are all loopback; when one is not and this key is not set, it is false (D24, D14).
+     */
+    development: boolean;
+    /**
+     * Key ring, made on the first start: it seals what is secret in the database, so keep it apart from backups of that (D24). {data_dir} stands for server.data_dir.
+     */
+    key_ring: string;
+  };
+}
