@@ -1,12 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderConfigDocumentation, renderConfigSample, renderConfigTypes } from './config.ts';
+import { renderEventTypes } from './events.ts';
 
 /** What is made from what. A new kind of output is one more line here, and a function from source text to text. */
-const outputs: readonly { readonly input: string; readonly output: string; readonly render: (source: string) => string | Promise<string> }[] = [
+const outputs: readonly { readonly input: string; readonly output: string; readonly render: (...sources: string[]) => string | Promise<string> }[] = [
   { input: 'schema/config.json', output: 'src/generated/config.ts', render: renderConfigTypes },
   { input: 'schema/config.json', output: 'config/config.sample.yaml', render: renderConfigSample },
   { input: 'schema/config.json', output: 'docs/configuration.md', render: renderConfigDocumentation },
+  { input: 'schema/events', output: 'src/generated/events.ts', render: (...sources) => renderEventTypes(sources) },
 ];
 
 export interface Output {
@@ -20,12 +22,18 @@ export interface Output {
 
 const root = join(import.meta.dirname, '../..');
 
+/** The file, or every file of the folder in the order of their names. */
+function readSources(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [readFileSync(path, 'utf8')];
+  return readdirSync(path).sort().map((name) => readFileSync(join(path, name), 'utf8'));
+}
+
 /** Renders every output, beside what is in the working tree. */
 export async function renderOutputs(): Promise<Output[]> {
   return Promise.all(
     outputs.map(async ({ input, output, render }) => {
       const path = join(root, output);
-      const rendered = await render(readFileSync(join(root, input), 'utf8'));
+      const rendered = await render(...readSources(join(root, input)));
       return { name: output, path, rendered, committed: existsSync(path) ? readFileSync(path, 'utf8') : undefined };
     }),
   );

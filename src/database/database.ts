@@ -56,6 +56,9 @@ const safeInteger = (text: string): number => {
   return value;
 };
 
+/** What goes wrong is thrown; the library's own lines would say it twice, past our log. */
+const quiet: Knex.Logger = { warn() {}, error() {}, deprecate() {}, debug() {} };
+
 const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
 
 function openSqlite(path: string, options: DatabaseOptions): Knex {
@@ -64,6 +67,7 @@ function openSqlite(path: string, options: DatabaseOptions): Knex {
     client: SqliteClient,
     connection: { filename: path },
     useNullAsDefault: true,
+    log: quiet,
     // One connection: a transaction owns the database while it runs, so that none can interleave with another.
     pool: {
       min: 1,
@@ -83,6 +87,7 @@ function openSqlite(path: string, options: DatabaseOptions): Knex {
 function openPostgres(options: DatabaseOptions): Knex {
   return knexFactory({
     client: 'pg',
+    log: quiet,
     connection: {
       connectionString: options.url,
       application_name: 'tmcp-server',

@@ -1,3 +1,4 @@
 export { openDatabase, type Database, type DatabaseOptions, type Queryable, type Transaction } from './database.ts';
 export { insertRows } from './bulk.ts';
+export { lockSqliteForServer } from './server-lock.ts';
 export { migrate, pendingMigrations } from './migrate.ts';

@@ -35,7 +35,7 @@ export class SqliteClient extends BetterSqlite3Client {
   _query(connection: Connection, query: Query): Promise<Query> {
     const sql = query.sql === 'BEGIN;' ? 'BEGIN IMMEDIATE;' : query.sql;
     const statement = prepared(connection, sql);
-    const bindings = (query.bindings ?? []).map((value) => (typeof value === 'boolean' ? Number(value) : value));
+    const bindings = (query.bindings ?? []).map((value) => (typeof value === 'boolean' || value instanceof Date ? Number(value) : value));
     if (statement.reader) {
       query.response = statement.all(bindings);
     } else {

@@ -14,7 +14,7 @@ import { createLookups, type Lookups } from './lookups.ts';
 import { membershipHandlers } from './membership.ts';
 import { HomeserverMonitor } from './monitor.ts';
 import type { RoomCommand, RoomEvents } from './port.ts';
-import { OwnRooms } from './rooms.ts';
+import type { OwnRooms } from './rooms.ts';
 import { asJobError, matrixJobs } from './sender.ts';
 
 export interface ConnectionOptions {

@@ -2,7 +2,7 @@ import { pino, stdTimeFunctions, type DestinationStream } from 'pino';
 import type { Log } from '../kernel/log.ts';
 
 export interface LogOptions {
-  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   /** `auto` is text on a terminal and JSON elsewhere. */
   readonly format: 'json' | 'text' | 'auto';
 }

@@ -1,0 +1,3 @@
+#!/usr/bin/env node
+import { start } from '../main.ts';
+await start(process.argv[2]);

@@ -1,0 +1,158 @@
+/** Contents of Matrix events, made from schema/events/ by `npm run generate`: do not edit. */
+
+/**
+ * The event referred to could not be acted on (decision D11).
+ */
+export interface TweenErrorContent {
+  /**
+   * A code of specification section 12.2 or decision D13
+   */
+  code: string;
+  message: string;
+  'm.relates_to': {
+    rel_type: 'm.reference';
+    /**
+     * The event that this one answers
+     */
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * State event, the state key is the mini-app's id: its public state, in the catalogue room and in rooms where it was launched or installed (decision D11).
+ */
+export interface MiniappAppContent {
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  name: string;
+  classification: 'official' | 'verified' | 'community' | 'beta';
+  category: string;
+  version: string;
+  /**
+   * State of the registry machine
+   */
+  status: 'draft' | 'submitted' | 'under_review' | 'approved' | 'active' | 'rejected' | 'suspended' | 'retired';
+  entry_point: string;
+  icon_url?: string;
+  updated_at: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A user installed a mini-app: specification section 8.2. The bot is the Matrix sender, the user is in the content.
+ */
+export interface MiniappInstalledContent {
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  name: string;
+  version: string;
+  classification: 'official' | 'verified' | 'community' | 'beta';
+  /**
+   * A Matrix user id
+   */
+  sender: string;
+  install_id: string;
+  installed_at: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A user or bot asks to launch a mini-app in a room: specification section 8.1.1. Answered with m.tween.miniapp.launched or m.tween.error.
+ */
+export interface MiniappLaunchContent {
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * Where the user tapped, for instance chat_bubble
+   */
+  launch_source?: string;
+  /**
+   * Handed to the mini-app as they are
+   */
+  launch_params?: {
+    [k: string]: unknown;
+  };
+  /**
+   * The client's own name for the session; made by the server when absent
+   */
+  session_id?: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A launch was recorded as a session; refers to the event that asked for it (decision D11).
+ */
+export interface MiniappLaunchedContent {
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  name: string;
+  version: string;
+  /**
+   * What a client opens
+   */
+  entry_point: string;
+  session_id: string;
+  /**
+   * A Matrix user id
+   */
+  sender: string;
+  launch_source: string;
+  launched_at: string;
+  'm.relates_to': {
+    rel_type: 'm.reference';
+    /**
+     * The event that this one answers
+     */
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A user removed a mini-app, and what went with it: specification section 8.2.
+ */
+export interface MiniappUninstalledContent {
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * A Matrix user id
+   */
+  sender: string;
+  uninstalled_at: string;
+  reason: 'user_initiated';
+  data_cleanup: {
+    storage_cleared: boolean;
+    permissions_revoked: boolean;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}

@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { isLoopbackHost, loadConfig, loadRegistration, type Config, type Registration } from './config/index.ts';
+import { buildApp, type App } from './app.ts';
+import { lockSqliteForServer, migrate, openDatabase, type Database } from './database/index.ts';
+import { systemClock } from './kernel/clock.ts';
+import { errorText } from './kernel/errors.ts';
+import type { Log } from './kernel/log.ts';
+import { BridgeHomeserver } from './matrix/index.ts';
+import { createLog, metricsServer } from './operations/index.ts';
+import { openKeyRing } from './security/key-ring.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+const listen = (server: Server, port: number, host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+
+/** Stops accepting, lets running requests finish, and cuts off what is left after `graceMs`. */
+const closeServer = (server: Server, graceMs: number): Promise<void> =>
+  new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+
+export function openConfiguredDatabase(config: Config): Database {
+  const { database } = config;
+  return openDatabase({ url: database.url, poolSize: database.pool_size, busyTimeoutMs: database.busy_timeout_ms, lockTimeoutMs: database.lock_timeout_ms });
+}
+
+export function openHomeserver(config: Config, registration: Registration): BridgeHomeserver {
+  return new BridgeHomeserver({
+    homeserverUrl: config.homeserver.url,
+    domain: config.homeserver.domain,
+    registration: { id: registration.id, url: registration.url ?? '', as_token: registration.asToken, hs_token: registration.hsToken, sender_localpart: registration.senderLocalpart },
+    requestTimeoutMs: config.homeserver.request_timeout_ms,
+  });
+}
+
+/** What is said once the server is ready: where it is, and what is missing. */
+function readyLine(config: Config, port: number, app: App): string {
+  const host = config.server.host.includes(':') ? `[${config.server.host}]` : config.server.host;
+  const state = app.homeserverState();
+  const missing =
+    state === 'connected'
+      ? `homeserver ${config.homeserver.url} connected`
+      : state === 'one_way'
+        ? `homeserver ${config.homeserver.url} answers but does not reach this server or does not know it: run "tmcp doctor"`
+        : `homeserver ${config.homeserver.url} is not reachable: Matrix events are queued until it is`;
+  return `ready: http://${host}:${port} as ${config.server.public_url}; ${missing}`;
+}
+
+/** Nothing that went wrong in one place may end the process: it is logged, and what waited for it fails by itself. */
+function surviveStrays(log: Log): void {
+  process.on('unhandledRejection', (reason) => log.error({ error: errorText(reason), stack: reason instanceof Error ? reason.stack : undefined }, 'unhandled rejection'));
+}
+
+/** The first signal stops gracefully; a second ends at once. */
+function stopOnSignal(log: Log, stop: () => Promise<void>): void {
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    log.info({ signal }, 'stopping: a second signal ends at once');
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ error: errorText(error) }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+/** Starts the whole server: configuration, database, parts, listeners. Throws ConfigError and the like before anything listens. */
+export async function start(configFile: string | undefined): Promise<void> {
+  const config = loadConfig({ file: configFile });
+  const registration = loadRegistration(config.homeserver.registration);
+  const log = createLog(config.log);
+  surviveStrays(log);
+
+  const database = openConfiguredDatabase(config);
+  const lock = database.dialect === 'sqlite' ? lockSqliteForServer(config.database.url.slice('sqlite:'.length)) : undefined;
+  await migrate(database);
+  const keyRing = await openKeyRing({ path: config.security.key_ring, clock: systemClock });
+  const homeserver = openHomeserver(config, registration);
+  const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version });
+
+  const server = createServer(app.http);
+  const port = await listen(server, config.server.port, config.server.host);
+  const metrics = config.metrics.enabled ? metricsServer(app.metrics.registry) : undefined;
+  if (metrics !== undefined) await listen(metrics, config.metrics.port, config.metrics.host);
+  await app.start();
+
+  stopOnSignal(log, async () => {
+    await closeServer(server, config.server.shutdown_grace_seconds * 1000);
+    await app.stop();
+    metrics?.close();
+    await homeserver.close();
+    await database.close();
+    lock?.release();
+  });
+  if (!isLoopbackHost(config.server.host) && config.server.public_url.startsWith('http://')) log.warn({}, 'public_url is not https');
+  log.info({}, readyLine(config, port, app));
+}
