@@ -1,3 +1,4 @@
 #!/usr/bin/env node
 import { start } from '../main.ts';
-await start(process.argv[2]);
+
+await start(undefined);

@@ -22,6 +22,8 @@ export interface ChildOptions {
   /** What ends the child at once when this process goes away. */
   lastSignal: NodeJS.Signals;
   user?: { uid: number; gid: number } | undefined;
+  /** The whole environment; this process's own by default. */
+  env?: NodeJS.ProcessEnv;
 }
 
 const living = new Map<ChildProcess, NodeJS.Signals>();
@@ -36,6 +38,7 @@ export function startChild(options: ChildOptions): Child {
     cwd: options.directory,
     stdio: ['ignore', log, log],
     ...options.user,
+    ...(options.env === undefined ? {} : { env: options.env }),
   });
   closeSync(log);
   living.set(child, options.lastSignal);

@@ -1,0 +1,119 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { startChild, tailOf, type Child } from './child-process.ts';
+import { atEnd } from './shutdown.ts';
+import type { Synapse } from './synapse.ts';
+import { freePort, temporaryDirectory } from './temporary.ts';
+
+const START_LIMIT_MS = 20_000;
+const POLL_MS = 20;
+const program = join(import.meta.dirname, '../../src/cli/main.ts');
+
+/** Tokens of the registration file that ships for development; only loopback accepts them. */
+export const HS_TOKEN = 'development-only-hs-token-do-not-use-anywhere-else';
+export const AS_TOKEN = 'development-only-as-token-do-not-use-anywhere-else';
+
+/** The registration of a server on `port`, as YAML. */
+export const registrationFor = (port: number): string =>
+  stringify({
+    id: 'tmcp',
+    url: `http://127.0.0.1:${port}`,
+    as_token: AS_TOKEN,
+    hs_token: HS_TOKEN,
+    sender_localpart: '_tmcp',
+    rate_limited: false,
+    receive_ephemeral: true,
+    'io.element.msc4190': true,
+    protocols: ['tween'],
+    namespaces: { users: [{ exclusive: true, regex: '@_tmcp.*' }, { exclusive: true, regex: '@ma_.*' }], aliases: [{ exclusive: true, regex: '#_tmcp_.*' }], rooms: [] },
+  });
+
+export interface ServerOptions {
+  /** Its homeserver; without one, the address of none. */
+  readonly synapse?: Synapse;
+  /** `sqlite:` in a temporary directory by default. */
+  readonly databaseUrl?: string;
+  readonly port?: number;
+  readonly directory?: string;
+  /** More configuration, as environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Our server as an operating-system process of its own. */
+export class ServerProcess {
+  readonly url: string;
+  readonly metricsUrl: string;
+  readonly directory: string;
+  readonly logFile: string;
+  readonly env: Readonly<Record<string, string>>;
+  #child: Child | undefined;
+
+  constructor(port: number, metricsPort: number, directory: string, env: Readonly<Record<string, string>>) {
+    this.url = `http://127.0.0.1:${port}`;
+    this.metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
+    this.directory = directory;
+    this.logFile = join(directory, 'server.log');
+    this.env = env;
+  }
+
+  /** Starts the process, again after `kill` or `stop`, and waits until it says that it is ready. */
+  async start(): Promise<void> {
+    const child = startChild({
+      command: process.execPath,
+      args: ['--disable-warning=DEP0060', program, 'start'],
+      directory: this.directory,
+      logFile: this.logFile,
+      lastSignal: 'SIGKILL',
+      env: { PATH: process.env.PATH, ...this.env },
+    });
+    this.#child = child;
+    const deadline = Date.now() + START_LIMIT_MS;
+    while (!(await this.#isReady())) {
+      if (!child.running) throw new Error(`The server ended (${await child.ended}):\n${tailOf(this.logFile, 30)}`);
+      if (Date.now() > deadline) throw new Error(`The server was not ready within ${START_LIMIT_MS} ms:\n${tailOf(this.logFile, 30)}`);
+      await delay(POLL_MS);
+    }
+  }
+
+  /** `kill -9` */
+  async kill(): Promise<void> {
+    await this.#child?.end('SIGKILL');
+  }
+
+  /** The graceful way. Rejects when it takes too long. */
+  async stop(): Promise<void> {
+    if (this.#child?.running === true) await this.#child.end('SIGTERM');
+  }
+
+  async #isReady(): Promise<boolean> {
+    return fetch(`${this.url}/health/live`).then(
+      (response) => response.ok,
+      () => false,
+    );
+  }
+}
+
+/** Configures a server of its own directory and database, without starting it. */
+export async function prepareServer(options: ServerOptions = {}): Promise<ServerProcess> {
+  const directory = options.directory ?? temporaryDirectory('server');
+  const port = options.port ?? (await freePort());
+  const metricsPort = await freePort();
+  const registration = join(directory, 'registration.yaml');
+  writeFileSync(registration, registrationFor(port), { mode: 0o600 });
+  const server = new ServerProcess(port, metricsPort, directory, {
+    TMCP_SERVER_PORT: String(port),
+    TMCP_SERVER_PUBLIC_URL: `http://127.0.0.1:${port}`,
+    TMCP_SERVER_DATA_DIR: join(directory, 'data'),
+    TMCP_DATABASE_URL: options.databaseUrl ?? `sqlite:${join(directory, 'data', 'tmcp.db')}`,
+    TMCP_HOMESERVER_URL: options.synapse?.url ?? 'http://127.0.0.1:9',
+    TMCP_HOMESERVER_DOMAIN: options.synapse?.serverName ?? 'hs.test',
+    TMCP_HOMESERVER_REGISTRATION: registration,
+    TMCP_METRICS_PORT: String(metricsPort),
+    TMCP_LOG_FORMAT: 'json',
+    ...options.env,
+  });
+  atEnd(() => server.kill());
+  return server;
+}
