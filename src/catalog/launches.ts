@@ -4,7 +4,7 @@ import { AppError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { RoomCommand, RoomEvents } from '../matrix/port.ts';
 import { appStateEvent, type MiniApps } from '../miniapps/index.ts';
-import { insertLaunchSession } from './repo.ts';
+import { insertLaunchSession, wasLaunchedIn } from './repo.ts';
 
 export interface LaunchDependencies {
   readonly clock: Clock;
@@ -23,6 +23,7 @@ export function launchCommand({ clock, events, miniapps }: LaunchDependencies): 
       const sessionId = content.session_id ?? newId('session');
       const source = content.launch_source ?? 'chat_bubble';
       return async (tx, reply) => {
+        const isFirst = !(await wasLaunchedIn(tx, event.roomId, app.miniappId, app.updatedAt));
         const session = { sessionId, miniappId: app.miniappId, userId: event.sender, roomId: event.roomId, source, launchParams: content.launch_params ?? {}, eventId: event.eventId, launchedAt };
         if (!(await insertLaunchSession(tx, session))) {
           const taken = new AppError('ALREADY_EXISTS', 'There is a session of this name already');
@@ -38,7 +39,7 @@ export function launchCommand({ clock, events, miniapps }: LaunchDependencies): 
           launch_source: source,
           launched_at: isoTime(launchedAt),
         });
-        events.emit(tx, appStateEvent(app, { room: event.roomId }));
+        if (isFirst) events.emit(tx, appStateEvent(app, { room: event.roomId }));
       };
     },
   };

@@ -129,3 +129,8 @@ export async function insertLaunchSession(db: Queryable, session: LaunchSession)
     .returning<object[]>('session_id');
   return rows.length === 1;
 }
+
+/** Whether the app was launched in the room since `since`: then the room has its present state already, if it may. */
+export async function wasLaunchedIn(db: Queryable, roomId: RoomId, miniappId: MiniAppId, since: number): Promise<boolean> {
+  return (await db.sql('launch_session').where({ room_id: roomId, miniapp_id: miniappId }).andWhere('launched_at', '>=', since).first('session_id')) !== undefined;
+}

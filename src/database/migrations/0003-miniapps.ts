@@ -93,5 +93,6 @@ async function usage(sql: Knex): Promise<void> {
     table.text('event_id').unique();
     table.bigInteger('launched_at').notNullable();
   });
+  await sql.raw('CREATE INDEX launch_session_room ON launch_session (room_id, miniapp_id, launched_at)');
   await sql.raw('CREATE INDEX launch_session_user ON launch_session (user_id, miniapp_id, launched_at)');
 }

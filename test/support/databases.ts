@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { migrate, openDatabase, type Database } from '../../src/database/index.ts';
+import { requireOrSkip } from './availability.ts';
+import { postgresAvailable, sharedPostgres } from './postgres.ts';
+import { temporaryDirectory } from './temporary.ts';
+
+export interface TestDatabase {
+  readonly dialect: 'sqlite' | 'postgres';
+  /** URL of a new, empty database. */
+  createUrl(): Promise<string>;
+}
+
+const POSTGRES_HOOK_TIMEOUT_MS = 60_000;
+
+/** The same suite on SQLite and on PostgreSQL. `define` gets a maker of databases to use in its hooks and tests. */
+export function onBothDatabases(title: string, define: (databases: TestDatabase) => void): void {
+  describe(`${title} (SQLite)`, () => {
+    define({ dialect: 'sqlite', createUrl: () => Promise.resolve(`sqlite:${join(temporaryDirectory('sqlite'), 'tmcp.db')}`) });
+  });
+  describe(`${title} (PostgreSQL)`, () => {
+    before(async function () {
+      this.timeout(POSTGRES_HOOK_TIMEOUT_MS);
+      requireOrSkip(this, await postgresAvailable());
+      await sharedPostgres();
+    });
+    define({ dialect: 'postgres', createUrl: async () => (await sharedPostgres()).createDatabase() });
+  });
+}
+
+/** Opens a database of the suite, with the schema. The caller closes it. */
+export async function openTestDatabase(databases: TestDatabase, url?: string): Promise<Database> {
+  const database = openDatabase({ url: url ?? (await databases.createUrl()), poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
+  await migrate(database);
+  return database;
+}
