@@ -21,6 +21,9 @@ export interface Claim {
   readonly fence: number;
 }
 
+/** A job whose body is still text: it may turn out not to be JSON. */
+export type BegunJob = Omit<Job, 'body'> & { readonly bodyText: string };
+
 const jobColumns = { id: 'text', stream: 'text', pos: 'bigint', kind: 'text', body: 'text', state: 'text', attempts: 'bigint', next_at: 'bigint', created_at: 'bigint' } as const;
 
 const rowsOf = (db: Queryable, result: unknown): Record<string, unknown>[] =>
@@ -49,7 +52,7 @@ export async function appendJobs(tx: Transaction, jobs: readonly (NewJob & { id:
   const rows = jobs.map((job) => {
     const pos = positions.get(job.stream) ?? 0;
     positions.set(job.stream, pos + 1);
-    return { id: job.id, stream: job.stream, pos, kind: job.kind, body: JSON.stringify(job.body), state: 'queued', attempts: 0, next_at: job.runAt ?? now, created_at: now };
+    return { id: job.id, stream: job.stream, pos, kind: job.kind, body: typeof job.body === 'string' ? job.body : JSON.stringify(job.body), state: 'queued', attempts: 0, next_at: job.runAt ?? now, created_at: now };
   });
   await insertRows(tx, 'job', jobColumns, rows, 'ON CONFLICT (id) DO NOTHING');
 }
@@ -81,7 +84,7 @@ export async function holdStream(tx: Transaction, claim: Claim): Promise<boolean
 const headOf = (tx: Transaction, stream: string) => tx.sql<JobRow>('job').where({ stream, state: 'queued' }).orderBy('pos').first();
 
 /** Marks the stream's first job as begun and returns it, if it is due. The stream must be held. */
-export async function beginHead(tx: Transaction, claim: Claim, now: number): Promise<Job | undefined> {
+export async function beginHead(tx: Transaction, claim: Claim, now: number): Promise<BegunJob | undefined> {
   const row = await headOf(tx, claim.stream);
   if (row === undefined || row.next_at > now) return undefined;
   await tx.sql('job').where({ id: row.id }).update({ attempts: row.attempts + 1, started_at: now });
@@ -89,7 +92,7 @@ export async function beginHead(tx: Transaction, claim: Claim, now: number): Pro
     id: row.id,
     stream: row.stream,
     kind: row.kind,
-    body: JSON.parse(row.body) as unknown,
+    bodyText: row.body,
     attempt: row.attempts + 1,
     createdAt: row.created_at,
     unsettledSince: row.started_at ?? undefined,

@@ -20,7 +20,7 @@ export function backoffMs(attempt: number, baseMs: number, capMs: number, random
 }
 
 /** Decides what a failed attempt leads to, writes it, and says it. */
-export async function recordFailure(tx: Transaction, job: Job, kind: JobKind | undefined, error: unknown, options: RetryOptions, now: number): Promise<'retry' | 'waiting' | 'parked'> {
+export async function recordFailure(tx: Transaction, job: Pick<Job, 'id' | 'attempt' | 'createdAt'>, kind: JobKind | undefined, error: unknown, options: RetryOptions, now: number): Promise<'retry' | 'waiting' | 'parked'> {
   const text = errorText(error);
   if (error instanceof RateLimited) {
     await markForRetry(tx, job.id, { at: now + error.retryAfterMs, error: text, counted: false, settled: true });

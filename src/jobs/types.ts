@@ -5,7 +5,8 @@ export interface NewJob {
   /** What must stay in order: a room, a webhook endpoint, or one deadline. */
   readonly stream: string;
   readonly kind: string;
-  readonly body: object;
+  /** What the handler gets back: an object, or the JSON text of one that nobody has parsed yet. */
+  readonly body: object | string;
   /** A second job with the same id is not queued, however long ago the first one ran (within the retention time). */
   readonly id?: string;
   /** Not before this time, milliseconds since the epoch; it holds back the jobs behind it in its stream. */

@@ -3,9 +3,9 @@ import type { Clock } from '../kernel/clock.ts';
 import { errorText } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
-import { beginHead, claimStreams, extendLeases, holdStream, markDone, releaseStream, type Claim } from './repo.ts';
+import { beginHead, claimStreams, extendLeases, holdStream, markDone, releaseStream, type BegunJob, type Claim } from './repo.ts';
 import { recordFailure, type RetryOptions } from './retry.ts';
-import { Park, type Job, type JobKind, type Recording } from './types.ts';
+import { Park, type JobKind, type Recording } from './types.ts';
 
 export interface WorkerOptions extends RetryOptions {
   readonly pollIntervalMs: number;
@@ -141,17 +141,23 @@ export class Worker {
     }
   }
 
-  async #runJob(job: Job): Promise<Outcome> {
+  async #runJob({ bodyText, ...job }: BegunJob): Promise<Outcome> {
     const kind = this.#deps.kinds[job.kind];
     if (kind === undefined) return { error: new Park(`no handler for jobs of kind ${job.kind}`) };
+    let body: unknown;
     try {
-      return { recording: await kind.run(job) };
+      body = JSON.parse(bodyText);
+    } catch {
+      return { error: new Park('the body is not JSON') };
+    }
+    try {
+      return { recording: await kind.run({ ...job, body }) };
     } catch (error) {
       return { error };
     }
   }
 
-  async #settleOrFail(claim: Claim, job: Job, outcome: Outcome, goOn: boolean): Promise<Job | undefined> {
+  async #settleOrFail(claim: Claim, job: BegunJob, outcome: Outcome, goOn: boolean): Promise<BegunJob | undefined> {
     try {
       return await this.#settle(claim, job, outcome, goOn);
     } catch (error) {
@@ -162,7 +168,7 @@ export class Worker {
   }
 
   /** Writes the outcome and takes the stream's next job, in one transaction. Undefined ends the turn. */
-  async #settle(claim: Claim, job: Job, outcome: Outcome, goOn: boolean): Promise<Job | undefined> {
+  async #settle(claim: Claim, job: BegunJob, outcome: Outcome, goOn: boolean): Promise<BegunJob | undefined> {
     const { database, clock, kinds, options } = this.#deps;
     const { next, settlement } = await database.inTransaction(async (tx) => {
       if (!(await holdStream(tx, claim))) return { next: undefined, settlement: 'lost' as const };
@@ -181,7 +187,7 @@ export class Worker {
     return next;
   }
 
-  #report(job: Job, settlement: Settlement | 'lost', outcome: Outcome): void {
+  #report(job: BegunJob, settlement: Settlement | 'lost', outcome: Outcome): void {
     const { log, onSettled } = this.#deps;
     if (settlement !== 'lost') onSettled?.(job.kind, settlement);
     const fields = { job: job.id, kind: job.kind, stream: job.stream, attempt: job.attempt, ...('error' in outcome ? { error: errorText(outcome.error) } : {}) };

@@ -91,7 +91,7 @@ export function connectMatrix(deps: ConnectionDependencies): MatrixConnection {
     inbox,
     lookups,
     monitor,
-    jobs: { ...matrixJobs({ database, clock, homeserver, names, rooms, fillCatalogue: deps.fillCatalogue }), [jobKind.inbound]: inbound.kind },
+    jobs: { ...matrixJobs({ database, clock, homeserver, names, rooms, fillCatalogue: deps.fillCatalogue }), [jobKind.received]: inbox.takeApart, [jobKind.inbound]: inbound.kind },
     prepare: () =>
       database.inTransaction(async (tx) => {
         const profiles: [UserId, string][] = [

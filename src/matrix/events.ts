@@ -3,7 +3,7 @@ import type { JobQueue } from '../jobs/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { OutboundEvent, Place, RoomEvents } from './port.ts';
 
-export const jobKind = { event: 'matrix.event', profile: 'matrix.profile', catalogue: 'matrix.catalogue', inbound: 'inbound.event' } as const;
+export const jobKind = { event: 'matrix.event', profile: 'matrix.profile', catalogue: 'matrix.catalogue', received: 'inbound.received', inbound: 'inbound.event' } as const;
 
 /** Bodies of this adapter's jobs. */
 export interface EventJob {

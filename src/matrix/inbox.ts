@@ -1,5 +1,6 @@
-import type { Database } from '../database/index.ts';
-import type { JobQueue } from '../jobs/index.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Database, Transaction } from '../database/index.ts';
+import type { JobKind, JobQueue } from '../jobs/index.ts';
 import { isEventId, isRoomId, isUserId } from '../kernel/ids.ts';
 import { jobKind } from './events.ts';
 import type { OwnNames } from './identity.ts';
@@ -11,8 +12,13 @@ export interface InboundJob {
 }
 
 export interface Inbox {
-  /** Commits what concerns us of a homeserver transaction; an event that is known already is a no-op (decision D12). Returns the number of events that concern us. */
-  accept(transaction: unknown): Promise<number>;
+  /**
+   * Resolves once what concerns us of a homeserver transaction is durable (decision D12); `body` is the request's, unread. It is
+   * looked through, not parsed: taking it apart is work for after the answer. Throws a SyntaxError for what can't be JSON.
+   */
+  accept(body: Buffer): Promise<void>;
+  /** Queues each event of a transaction in its room's order; an event that is known already is a no-op. */
+  readonly takeApart: JobKind;
 }
 
 export interface InboxDependencies {
@@ -21,7 +27,7 @@ export interface InboxDependencies {
   readonly names: OwnNames;
   /** Types of events that somebody handles. */
   readonly types: ReadonlySet<string>;
-  /** Called for each change of a room's membership, before anything is stored. */
+  /** Called for each change of a room's membership. */
   readonly onMembership: (event: InboundEvent) => void;
   readonly onReceived?: (counts: { readonly events: number; readonly accepted: number; readonly ephemeral: number }) => void;
 }
@@ -42,23 +48,74 @@ function concernsUs(event: InboundEvent, { types, names }: InboxDependencies): b
   return types.has(event.type) && !names.isOurs(event.sender);
 }
 
-export function createInbox(deps: InboxDependencies): Inbox {
-  return {
-    async accept(transaction) {
-      const { events, ephemeral } = readTransaction(transaction);
-      const accepted = events.flatMap((raw) => {
-        const event = readEvent(raw);
-        if (event === undefined) return [];
-        if (event.type === 'm.room.member') deps.onMembership(event);
-        return concernsUs(event, deps) ? [event] : [];
-      });
-      if (accepted.length > 0) {
-        await deps.database.inTransaction(async (tx) => {
-          for (const event of accepted) deps.queue.enqueue(tx, { id: event.eventId, stream: `in:${event.roomId}`, kind: jobKind.inbound, body: { event } satisfies InboundJob });
+/** Transactions that arrive while another is being committed share the next commit. */
+class GroupCommit {
+  readonly #deps: InboxDependencies;
+  #waiting: { readonly text: string; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+  #running = false;
+
+  constructor(deps: InboxDependencies) {
+    this.#deps = deps;
+  }
+
+  add(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ text, resolve, reject });
+      if (!this.#running) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { database, queue } = this.#deps;
+    this.#running = true;
+    while (this.#waiting.length > 0) {
+      // As long as each turn of the event loop brings another request, it joins this group.
+      for (let size = 0; size < this.#waiting.length; await nextTurn()) size = this.#waiting.length;
+      const group = this.#waiting;
+      this.#waiting = [];
+      try {
+        await database.inTransaction((tx) => {
+          for (const { text } of group) queue.enqueue(tx, { stream: 'inbox', kind: jobKind.received, body: text });
+          return Promise.resolve();
         });
+        for (const { resolve } of group) resolve();
+      } catch (error) {
+        for (const { reject } of group) reject(error);
       }
-      deps.onReceived?.({ events: events.length, accepted: accepted.length, ephemeral: ephemeral.length });
-      return accepted.length;
+    }
+    this.#running = false;
+  }
+}
+
+const [openBrace, closeBrace] = [0x7b, 0x7d];
+/** Cheap signs of what is no JSON object; the rest shows when it is taken apart, where it can be parked and blocks nothing. */
+const cannotBeJson = (body: Buffer): boolean => body[0] !== openBrace || body[body.length - 1] !== closeBrace || body.includes(0);
+
+export function createInbox(deps: InboxDependencies): Inbox {
+  const commit = new GroupCommit(deps);
+  // An ASCII character may be written as an escape: then only parsing tells what it says.
+  const signs = ['m.room.member', ...deps.types, '\\u00'].map((text) => Buffer.from(text));
+  return {
+    async accept(body) {
+      if (cannotBeJson(body)) throw new SyntaxError('not a JSON object');
+      if (signs.some((sign) => body.includes(sign))) await commit.add(body.toString('utf8'));
+    },
+    takeApart: {
+      forgetBody: true,
+      run: (job) => {
+        const { events, ephemeral } = readTransaction(job.body);
+        const accepted = events.flatMap((raw) => {
+          const event = readEvent(raw);
+          if (event === undefined) return [];
+          if (event.type === 'm.room.member') deps.onMembership(event);
+          return concernsUs(event, deps) ? [event] : [];
+        });
+        deps.onReceived?.({ events: events.length, accepted: accepted.length, ephemeral: ephemeral.length });
+        return Promise.resolve((tx: Transaction) => {
+          for (const event of accepted) deps.queue.enqueue(tx, { id: event.eventId, stream: `in:${event.roomId}`, kind: jobKind.inbound, body: { event } satisfies InboundJob });
+          return Promise.resolve();
+        });
+      },
     },
   };
 }

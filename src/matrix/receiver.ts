@@ -29,7 +29,7 @@ function authenticate(hsToken: string): RequestHandler {
 const badRequests: ErrorRequestHandler = (error: unknown, _req, res, next) => {
   const { type } = (error ?? {}) as { type?: string };
   if (type === 'entity.too.large') return refuse(res, 413, 'M_TOO_LARGE', 'The transaction is larger than server.appservice_body_limit_bytes');
-  if (type === 'entity.parse.failed') return refuse(res, 400, 'M_NOT_JSON', 'The body is not valid JSON');
+  if (error instanceof SyntaxError) return refuse(res, 400, 'M_NOT_JSON', 'The body is not valid JSON');
   next(error);
 };
 
@@ -39,6 +39,7 @@ function routes({ inbox, lookups }: ReceiverDependencies): Router {
   const router = express.Router();
   router.put('/transactions/:txnId', async (req, res) => {
     res.locals.operation = 'appserviceTransaction';
+    if (!Buffer.isBuffer(req.body)) throw new SyntaxError('no body');
     await inbox.accept(req.body);
     res.json({});
   });
@@ -77,7 +78,7 @@ export function appserviceRouter(deps: ReceiverDependencies): Router {
     refuse(res, 500, 'M_UNKNOWN', 'Internal error');
   };
   const guarded = express.Router();
-  guarded.use(authenticate(hsToken), express.json({ limit: bodyLimitBytes, type: () => true }), routes(deps), ((_req, res) => refuse(res, 404, 'M_UNRECOGNIZED', 'Unknown endpoint')) satisfies RequestHandler, badRequests, failures);
+  guarded.use(authenticate(hsToken), express.raw({ limit: bodyLimitBytes, type: () => true }), routes(deps), ((_req, res) => refuse(res, 404, 'M_UNRECOGNIZED', 'Unknown endpoint')) satisfies RequestHandler, badRequests, failures);
 
   const router = express.Router();
   router.use('/_matrix/app/v1', guarded);

@@ -31,6 +31,6 @@ export async function up(sql: Knex): Promise<void> {
     table.bigInteger('finished_at');
   });
   await sql.raw(`CREATE INDEX job_queued ON job (stream, pos) WHERE state = 'queued'`);
-  await sql.raw(`CREATE INDEX job_unfinished ON job (state, kind) WHERE state IN ('queued', 'parked')`);
+  await sql.raw(`CREATE INDEX job_parked ON job (created_at) WHERE state = 'parked'`);
   await sql.raw(`CREATE INDEX job_finished ON job (finished_at) WHERE state IN ('done', 'discarded')`);
 }

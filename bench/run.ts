@@ -1,0 +1,11 @@
+import { measureInbox } from './inbox.ts';
+import { report, type Measurement } from './support.ts';
+
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { inbox: measureInbox };
+
+const chosen = process.argv.slice(2);
+const measurements: Measurement[] = [];
+for (const [name, measure] of Object.entries(all)) {
+  if (chosen.length === 0 || chosen.includes(name)) measurements.push(...(await measure()));
+}
+process.exitCode = report(measurements) ? 0 : 1;
