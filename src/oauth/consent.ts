@@ -45,7 +45,7 @@ export function createConsent(parts: OAuthParts): Consent {
 
   /** The open question, once the caller has shown the user's own hand: knowing the session id approves nothing. */
   const openFor = async (consentSession: string, matrixToken: string): Promise<ConsentRequest> => {
-    const user = await proveUser(proof, log, { token: matrixToken, tokenType: 'access_token', presentedBy: 'consent' });
+    const user = await proveUser(proof, log, { token: matrixToken, tokenType: 'access_token', presentedBy: 'user' });
     const request = await findPendingConsent(database, sha256Hex(consentSession), clock.now());
     if (request === undefined) throw notOpen();
     if (request.userId !== user.userId) throw new OAuthError(403, 'access_denied', 'Another user was asked');

@@ -1,11 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transaction } from '../database/index.ts';
+import { AppError } from '../kernel/errors.ts';
+import type { ProvenUser } from '../matrix/proof/index.ts';
 import { createAccessTokens, type AccessTokenPrincipal } from './access-tokens.ts';
+import { isSecretOf } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
 import { openSigningKeys } from './keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
+import { OAuthError } from './oauth-error.ts';
 import { createProvider } from './provider.ts';
+import { proveUser } from './prove.ts';
 import { markRevoked } from './session-repo.ts';
 
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
@@ -30,6 +35,10 @@ export interface OAuth {
   readonly middleware: Middleware;
   /** Throws AppError INVALID_TOKEN. Well under a millisecond of own work. */
   verifyAccessToken(token: string): Promise<AccessTokenPrincipal>;
+  /** Throws AppError INVALID_TOKEN unless this is a confidential client and one of its secrets (decision D8: CLIENT). */
+  verifyClientSecret(clientId: string, secret: string): Promise<{ readonly clientId: string; readonly miniappId: string }>;
+  /** Throws AppError INVALID_TOKEN, or SERVICE_UNAVAILABLE when the token could not be checked. */
+  verifyMatrixToken(token: string): Promise<ProvenUser>;
   /**
    * Ends sessions, and with them their access and refresh tokens: here as soon as the transaction commits, on other instances
    * within a second. Returns how many.
@@ -51,6 +60,20 @@ export async function createOAuth(deps: OAuthDeps): Promise<OAuth> {
   return {
     middleware: createMiddleware(provider, parts),
     verifyAccessToken: (token) => tokens.verify(token),
+    async verifyClientSecret(clientId, secret) {
+      const client = await deps.clients.findClient(clientId);
+      const usable = client !== undefined && client.kind === 'confidential' && (client.active || client.owners.length > 0);
+      if (!usable || !isSecretOf(client, secret)) throw new AppError('INVALID_TOKEN', 'Invalid client credentials');
+      return { clientId, miniappId: client.miniappId };
+    },
+    async verifyMatrixToken(token) {
+      try {
+        return await proveUser(deps.proof, log, { token, tokenType: 'access_token', presentedBy: 'user' });
+      } catch (error) {
+        if (!(error instanceof OAuthError)) throw error;
+        throw new AppError(error.status === 503 ? 'SERVICE_UNAVAILABLE' : 'INVALID_TOKEN', error.error_description ?? error.error);
+      }
+    },
     async revokeSessions(tx, { sessionId, userId, miniappId, clientId }) {
       const filter = {
         ...(sessionId === undefined ? {} : { id: sessionId }),

@@ -5,7 +5,7 @@ import { newSecret } from '../kernel/ids.ts';
 import { tepPrefix, type UserContext } from './access-tokens.ts';
 import { apiResource, createAdapterFactory } from './adapter.ts';
 import { clientProperty, ourClient, tokenExchangeGrant } from './client-metadata.ts';
-import { isReservedAudience, isSecretOf } from './clients.ts';
+import { isAvailableTo, isReservedAudience, isSecretOf } from './clients.ts';
 import type { OAuthParts } from './deps.ts';
 import { OAuthError } from './oauth-error.ts';
 import { isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
@@ -25,6 +25,12 @@ async function mayInspect(parts: OAuthParts, client: Client, token: { clientId?:
   return (await parts.clients.findClient(token.clientId))?.miniappId === asking.miniappId;
 }
 
+/** Asked at each refresh: an unapproved mini-app serves its owners for as long as they are (decision D23). */
+function mayUse(client: Client | undefined, userId: string): boolean {
+  const ours = client === undefined ? undefined : ourClient(client);
+  return ours === undefined || isAvailableTo(ours, userId);
+}
+
 function resourceServerInfo(resource: string, client: Client) {
   if (resource !== apiResource) throw new errors.InvalidTarget();
   const ours = ourClient(client);
@@ -41,12 +47,13 @@ function configuration(parts: OAuthParts): Configuration {
   return {
     adapter: createAdapterFactory(parts),
     jwks: { keys: [unusedKey()] },
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     extraClientMetadata: { properties: [clientProperty] },
     responseTypes: [],
     scopes: [],
     claims: {},
-    findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+    findAccount: (ctx, sub) => (mayUse(ctx.oidc.client, sub) ? { accountId: sub, claims: () => ({ sub }) } : undefined),
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },

@@ -6,8 +6,9 @@ export type ProofTokenType = 'access_token' | 'openid';
 /**
  * On whose behalf the token is presented. An OpenID token has no audience: every service that the user ever gave one can
  * replay it, so it counts only from a client that authenticated with its secret and from our own pages (decision D1.1).
+ * `user` is the user's own hand: an approval, or a request that only they may make.
  */
-export type Presenter = 'first_party' | 'public_client' | 'confidential_client' | 'host_page' | 'consent';
+export type Presenter = 'first_party' | 'public_client' | 'confidential_client' | 'host_page' | 'user';
 
 export interface ProofRequest {
   readonly token: string;

@@ -1,50 +1,40 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { migrate, openDatabase, type Database } from '../../../src/database/index.ts';
+import { requireOrSkip } from '../../support/availability.ts';
+import { postgresAvailable, sharedPostgres } from '../../support/postgres.ts';
+import { temporaryDirectory } from '../../support/temporary.ts';
 
-export interface TestDatabase {
-  readonly url: string;
-  open(): Promise<Database>;
-  remove(): Promise<void>;
+/** Opens one database, with the schema in place, as often as a test wants: each time is another process to it. */
+export type OpenDatabase = () => Promise<Database>;
+
+export interface DatabaseKind {
+  readonly name: string;
+  unavailable(): Promise<string | undefined>;
+  create(): Promise<string>;
 }
 
-const limits = { poolSize: 8, busyTimeoutMs: 5_000, lockTimeoutMs: 5_000 };
-
-async function sqlite(): Promise<TestDatabase> {
-  const folder = await mkdtemp(join(tmpdir(), 'tmcp-oauth-'));
-  const url = `sqlite:${join(folder, 'test.db')}`;
-  return { url, open: () => opened(url), remove: () => rm(folder, { recursive: true, force: true }) };
-}
-
-/** A schema of its own in the database that TMCP_TEST_POSTGRES_URL names. */
-async function postgres(base: string): Promise<TestDatabase> {
-  const schema = `t_${randomBytes(6).toString('hex')}`;
-  const admin = openDatabase({ url: base, ...limits });
-  await admin.sql.raw(`CREATE SCHEMA ${schema}`);
-  const url = new URL(base);
-  url.searchParams.set('options', `-c search_path=${schema}`);
-  return {
-    url: url.href,
-    open: () => opened(url.href),
-    async remove() {
-      await admin.sql.raw(`DROP SCHEMA ${schema} CASCADE`);
-      await admin.close();
-    },
-  };
-}
-
-async function opened(url: string): Promise<Database> {
-  const database = openDatabase({ url, ...limits });
-  await migrate(database);
-  return database;
-}
-
-const postgresUrl = process.env.TMCP_TEST_POSTGRES_URL;
-
-/** The databases that every suite runs on. */
-export const databases: readonly { readonly name: string; create(): Promise<TestDatabase> }[] = [
-  { name: 'SQLite', create: sqlite },
-  ...(postgresUrl === undefined ? [] : [{ name: 'PostgreSQL', create: () => postgres(postgresUrl) }]),
+export const databaseKinds: readonly DatabaseKind[] = [
+  { name: 'SQLite', unavailable: () => Promise.resolve(undefined), create: () => Promise.resolve(`sqlite:${join(temporaryDirectory('oauth'), 'test.db')}`) },
+  { name: 'PostgreSQL', unavailable: () => postgresAvailable(), create: async () => (await sharedPostgres()).createDatabase() },
 ];
+
+export const opener =
+  (url: string): OpenDatabase =>
+  async () => {
+    const database = openDatabase({ url, poolSize: 8, busyTimeoutMs: 5_000, lockTimeoutMs: 5_000 });
+    await migrate(database);
+    return database;
+  };
+
+/** The same suite on every database. */
+export function onEachDatabase(title: string, define: (fresh: () => Promise<OpenDatabase>) => void): void {
+  for (const kind of databaseKinds) {
+    describe(`${title} (${kind.name})`, function () {
+      before(async function () {
+        this.timeout(60_000);
+        requireOrSkip(this, await kind.unavailable());
+      });
+      define(async () => opener(await kind.create()));
+    });
+  }
+}

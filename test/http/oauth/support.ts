@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
 import type { Database } from '../../../src/database/index.ts';
@@ -13,7 +11,8 @@ import { createUserProof } from '../../../src/matrix/proof/index.ts';
 import { createOAuth, type OAuth, type OAuthClient, type OAuthDeps } from '../../../src/oauth/index.ts';
 import { createGuardedFetch } from '../../../src/security/guarded-fetch.ts';
 import { openKeyRing, type KeyRing } from '../../../src/security/key-ring.ts';
-import type { TestDatabase } from './databases.ts';
+import { freePort, temporaryDirectory } from '../../support/temporary.ts';
+import type { OpenDatabase } from './databases.ts';
 import { masClient, startIdentityServers, type IdentityServers } from './identity-servers.ts';
 
 export const domain = 'example.org';
@@ -89,13 +88,15 @@ export interface World {
   readonly clients: Map<string, OAuthClient>;
   readonly identity: IdentityServers;
   readonly keyRing: KeyRing;
+  /** Address of the first instance. */
+  readonly issuer: string;
   readonly first: Instance;
   /** Another process over the same database and key ring. */
   startInstance(overrides?: Partial<OAuthDeps>): Promise<Instance>;
   close(): Promise<void>;
 }
 
-async function listen(oauth: OAuth): Promise<Server> {
+async function listen(oauth: OAuth, port: number): Promise<Server> {
   const web = express();
   web.use(oauth.middleware);
   web.get('/api/v1/me', async (req, res) => {
@@ -106,16 +107,15 @@ async function listen(oauth: OAuth): Promise<Server> {
       res.status(error instanceof AppError ? error.status : 500).json({ code: error instanceof AppError ? error.code : String(error) });
     }
   });
-  const server = web.listen(0, '127.0.0.1');
+  const server = web.listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return server;
 }
 
-export const issuer = 'http://127.0.0.1:8627';
 export const hour = 3_600_000;
 
-export async function createWorld(testDatabase: TestDatabase, options: { mas?: boolean; hostClients?: string[]; deps?: Partial<OAuthDeps> } = {}): Promise<World> {
-  const folder = await mkdtemp(join(tmpdir(), 'tmcp-ring-'));
+export async function createWorld(open: OpenDatabase, options: { mas?: boolean; hostClients?: string[]; deps?: Partial<OAuthDeps> } = {}): Promise<World> {
+  const folder = temporaryDirectory('ring');
   const clock = new TestClock();
   const log = recordingLog();
   const clients = registry();
@@ -134,8 +134,10 @@ export async function createWorld(testDatabase: TestDatabase, options: { mas?: b
   });
   const closers: (() => Promise<void>)[] = [];
 
+  const port = await freePort();
+  const issuer = `http://127.0.0.1:${port}`;
   const startInstance = async (overrides: Partial<OAuthDeps> = {}): Promise<Instance> => {
-    const database = await testDatabase.open();
+    const database = await open();
     const oauth = await createOAuth({
       database,
       clock,
@@ -147,7 +149,7 @@ export async function createWorld(testDatabase: TestDatabase, options: { mas?: b
       ...options.deps,
       ...overrides,
     });
-    const server = await listen(oauth);
+    const server = await listen(oauth, closers.length === 0 ? port : 0);
     const close = async (): Promise<void> => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -167,6 +169,7 @@ export async function createWorld(testDatabase: TestDatabase, options: { mas?: b
     clients,
     identity,
     keyRing,
+    issuer,
     first,
     startInstance,
     async close() {
@@ -174,7 +177,6 @@ export async function createWorld(testDatabase: TestDatabase, options: { mas?: b
       await proof.close();
       await guardedFetch.close();
       await identity.close();
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }
