@@ -39,7 +39,7 @@ onEachDatabase('refresh, introspection, revocation', (fresh) => {
     });
 
     it('many times at once yields at most one successor', async () => {
-      const other = await world.startInstance();
+      const other = await world.startRival();
       for (let round = 0; round < 5; round += 1) {
         const first = await open('ma_game', 'syt_alice');
         const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => refresh(first.refresh_token, {}, i % 2 === 0 ? world.first : other)));

@@ -93,6 +93,11 @@ export interface World {
   readonly first: Instance;
   /** Another process over the same database and key ring. */
   startInstance(overrides?: Partial<OAuthDeps>): Promise<Instance>;
+  /**
+   * For doing things at the same moment: another instance on PostgreSQL, the first one on SQLite, where a second connection of
+   * the same process would wait for a lock without letting its holder go on.
+   */
+  startRival(): Promise<Instance>;
   close(): Promise<void>;
 }
 
@@ -172,6 +177,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
     issuer,
     first,
     startInstance,
+    startRival: () => (first.database.dialect === 'postgres' ? startInstance() : Promise.resolve(first)),
     async close() {
       for (const close of closers) await close();
       await proof.close();

@@ -272,7 +272,7 @@ onEachDatabase('token exchange', (fresh) => {
   });
 
   it('leaves one live session of many exchanges at once, on two instances', async () => {
-    const second = await world.startInstance();
+    const second = await world.startRival();
     const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => exchange(i % 2 === 0 ? world.first : second, { client_id: 'ma_game', subject_token: 'syt_alice_2' })));
     expect(answers.map((answer) => answer.status)).to.deep.equal(Array.from({ length: 12 }, () => 200));
     world.clock.advance(1_000);
