@@ -108,8 +108,10 @@ onEachDatabase('consent (decision D4)', (fresh) => {
 
   it('is answered once', async () => {
     const url = await endpoint();
-    const answers = await Promise.all([approve(url, ['wallet:pay']), approve(url, []), approve(url, ['user:read'])]);
-    expect(answers.map((answer) => answer.status).sort()).to.deep.equal([200, 404, 404]);
+    // Warm connections, so that the answers meet in the database.
+    await Promise.all(Array.from({ length: 12 }, () => call(url, { headers: bearer('syt_alice') })));
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => approve(url, i % 2 === 0 ? ['wallet:pay'] : [])));
+    expect(answers.map((answer) => answer.status).sort()).to.deep.equal([200, ...Array.from({ length: 11 }, () => 404)]);
     expect((await call(url, { headers: bearer('syt_alice') })).status).to.equal(404);
   });
 
