@@ -5,7 +5,7 @@ import type { ProvenUser } from '../matrix/proof/index.ts';
 import { createAccessTokens, type AccessTokenPrincipal } from './access-tokens.ts';
 import { isSecretOf } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
-import { openSigningKeys } from './keys.ts';
+import { createSigningKeys } from './keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
 import { OAuthError } from './oauth-error.ts';
@@ -31,6 +31,8 @@ export interface RevokedSessions {
 
 /** The authorization server. */
 export interface OAuth {
+  /** At the start: makes signing keys where there are none. */
+  prepare(): Promise<void>;
   /** Serves `/oauth2/*` and the well-known documents; calls `next` for other paths. No body parser may run before it. */
   readonly middleware: Middleware;
   /** Throws AppError INVALID_TOKEN. Well under a millisecond of own work. */
@@ -48,16 +50,16 @@ export interface OAuth {
   rotateSigningKeys(): Promise<string>;
 }
 
-/** Opens the authorization server; signing keys are made on the first start. */
-export async function createOAuth(deps: OAuthDeps): Promise<OAuth> {
+export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
   const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs);
-  const keys = await openSigningKeys({ database, clock, keyRing, log, longestTokenMs });
+  const keys = createSigningKeys({ database, clock, keyRing, log, longestTokenMs });
   const sessions = createLiveSessions(database, clock);
   const tokens = createAccessTokens({ issuer: options.issuer, clock, keys, sessions });
   const parts: OAuthParts = { ...deps, keys, sessions, tokens, ambient: new AsyncLocalStorage() };
   const provider = createProvider(parts);
   return {
+    prepare: () => keys.prepare(),
     middleware: createMiddleware(provider, parts),
     verifyAccessToken: (token) => tokens.verify(token),
     async verifyClientSecret(clientId, secret) {

@@ -23,6 +23,8 @@ export interface PublicJwk extends JsonWebKey {
 
 /** RS256 keys: the next one is published before it is used, a retired one verifies until its last token is over. */
 export interface SigningKeys {
+  /** Makes the keys that are missing: both on the first start. Done at the first signature, were it not done before. */
+  prepare(): Promise<void>;
   signer(): Promise<{ readonly kid: string; readonly privateKey: KeyObject }>;
   findPublicKey(kid: string): Promise<KeyObject | undefined>;
   publicJwks(): Promise<{ readonly keys: readonly PublicJwk[] }>;
@@ -71,12 +73,11 @@ function load(row: SigningKeyRow): LoadedKey {
   return { kid: row.kid, state: row.state, jwk, publicKey: createPublicKey({ key: jwk, format: 'jwk' }), privateSealed: row.private_sealed, expiresAt: row.expires_at ?? undefined };
 }
 
-/** Loads the keys, making the missing ones: both on the first start. */
-export async function openSigningKeys(options: SigningKeysOptions): Promise<SigningKeys> {
+export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
   const { database, clock, keyRing } = options;
   const privateKeys = new Map<string, KeyObject>();
   let keys: readonly LoadedKey[] = [];
-  let loadedAt = 0;
+  let loadedAt = -Infinity;
   let loading: Promise<void> | undefined;
 
   const reload = (): Promise<void> => {
@@ -101,20 +102,23 @@ export async function openSigningKeys(options: SigningKeysOptions): Promise<Sign
     options.log.info({ kids: keys.map((key) => key.kid) }, 'made signing keys');
   };
 
-  const currentKey = (): LoadedKey => {
-    const key = keys.find((one) => one.state === 'current');
-    if (key === undefined) throw new Error('there is no current signing key');
-    return key;
+  const prepare = async (): Promise<void> => {
+    await reload();
+    await makeMissing();
+  };
+
+  const currentKey = async (): Promise<LoadedKey> => {
+    const find = () => keys.find((one) => one.state === 'current');
+    if (clock.now() - loadedAt >= reloadMs) await reload();
+    if (find() === undefined) await prepare();
+    return find()!;
   };
   const valid = (key: LoadedKey): boolean => key.expiresAt === undefined || key.expiresAt > clock.now();
 
-  await reload();
-  await makeMissing();
-
   return {
+    prepare,
     async signer() {
-      if (clock.now() - loadedAt >= reloadMs) await reload();
-      const { kid, privateSealed } = currentKey();
+      const { kid, privateSealed } = await currentKey();
       let privateKey = privateKeys.get(kid);
       if (privateKey === undefined) {
         privateKey = createPrivateKey(keyRing.open(sealPurpose, privateSealed, kid));
@@ -135,15 +139,13 @@ export async function openSigningKeys(options: SigningKeysOptions): Promise<Sign
       return { keys: keys.filter(valid).map((key) => key.jwk) };
     },
     async rotate() {
-      await reload();
-      await makeMissing();
-      const current = currentKey().kid;
+      await prepare();
+      const current = (await currentKey()).kid;
       const next = keys.find((key) => key.state === 'next')!.kid;
       const now = clock.now();
       await database.inTransaction((tx) => rotateSigningKeys(tx, current, next, now, now + options.longestTokenMs + reloadMs));
-      await reload();
-      await makeMissing();
-      return currentKey().kid;
+      await prepare();
+      return (await currentKey()).kid;
     },
   };
 }

@@ -119,7 +119,7 @@ async function listen(oauth: OAuth, port: number): Promise<Server> {
 
 export const hour = 3_600_000;
 
-export async function createWorld(open: OpenDatabase, options: { mas?: boolean; hostClients?: string[]; deps?: Partial<OAuthDeps> } = {}): Promise<World> {
+export async function createWorld(open: OpenDatabase, options: { mas?: boolean; hostClients?: string[]; deps?: Partial<OAuthDeps>; homeserver?: { url: string; domain: string } } = {}): Promise<World> {
   const folder = temporaryDirectory('ring');
   const clock = new TestClock();
   const log = recordingLog();
@@ -129,7 +129,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
   const directory = { findClient: (clientId: string) => Promise.resolve(clients.get(clientId)) };
   const guardedFetch = createGuardedFetch({ development: false, timeoutMs: 2_000, maxBytes: 65_536 });
   const proof = createUserProof({
-    homeserver: { url: identity.url, domain, acceptedServers: ['accepted.example'] },
+    homeserver: { url: identity.url, domain, ...options.homeserver, acceptedServers: ['accepted.example'] },
     mas: options.mas === true ? { issuer: identity.url, ...masClient, hostClients: options.hostClients ?? [] } : undefined,
     clock,
     guardedFetch,
@@ -143,7 +143,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
   const issuer = `http://127.0.0.1:${port}`;
   const startInstance = async (overrides: Partial<OAuthDeps> = {}): Promise<Instance> => {
     const database = await open();
-    const oauth = await createOAuth({
+    const oauth = createOAuth({
       database,
       clock,
       log,
@@ -154,6 +154,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
       ...options.deps,
       ...overrides,
     });
+    await oauth.prepare();
     const server = await listen(oauth, closers.length === 0 ? port : 0);
     const close = async (): Promise<void> => {
       server.closeAllConnections();

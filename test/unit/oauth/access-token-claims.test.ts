@@ -30,6 +30,7 @@ describe('a validly signed token', () => {
     issuer,
     clock: { now: () => now },
     keys: {
+      prepare: () => Promise.resolve(),
       signer: () => Promise.resolve({ kid: 'k1', privateKey }),
       findPublicKey: (kid) => Promise.resolve(kid === 'k1' ? publicKey : undefined),
       publicJwks: () => Promise.resolve({ keys: [] }),
