@@ -68,33 +68,36 @@ async function newKeyRow(options: SigningKeysOptions, state: 'next' | 'current')
   };
 }
 
-function load(row: SigningKeyRow): LoadedKey {
+function keyFromRow(row: SigningKeyRow): LoadedKey {
   const jwk = JSON.parse(row.public_jwk) as PublicJwk;
   return { kid: row.kid, state: row.state, jwk, publicKey: createPublicKey({ key: jwk, format: 'jwk' }), privateSealed: row.private_sealed, expiresAt: row.expires_at ?? undefined };
 }
 
-export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
-  const { database, clock, keyRing } = options;
-  const privateKeys = new Map<string, KeyObject>();
+/** The keys as the database had them a moment ago. */
+function createKeyCache(options: SigningKeysOptions) {
+  const { database, clock } = options;
   let keys: readonly LoadedKey[] = [];
   let loadedAt = -Infinity;
   let loading: Promise<void> | undefined;
 
-  const reload = (): Promise<void> => {
-    loading ??= (async () => {
-      try {
-        const rows = await listSigningKeys(database);
-        const known = new Map(keys.map((key) => [key.kid, key]));
-        keys = rows.map((row) => ({ ...(known.get(row.kid) ?? load(row)), state: row.state, expiresAt: row.expires_at ?? undefined }));
-        loadedAt = clock.now();
-      } finally {
-        loading = undefined;
-      }
-    })();
-    return loading;
+  const load = async (): Promise<void> => {
+    try {
+      const rows = await listSigningKeys(database);
+      const known = new Map(keys.map((key) => [key.kid, key]));
+      keys = rows.map((row) => ({ ...(known.get(row.kid) ?? keyFromRow(row)), state: row.state, expiresAt: row.expires_at ?? undefined }));
+      loadedAt = clock.now();
+    } finally {
+      loading = undefined;
+    }
+  };
+  const reload = (): Promise<void> => (loading ??= load());
+  const reloadIfOlder = async (ms: number): Promise<void> => {
+    if (clock.now() - loadedAt >= ms) await reload();
   };
 
-  const makeMissing = async (): Promise<void> => {
+  /** Loads the keys and makes the missing ones: both on the first start. */
+  const prepare = async (): Promise<void> => {
+    await reload();
     const missing = (['current', 'next'] as const).filter((state) => !keys.some((key) => key.state === state));
     if (missing.length === 0) return;
     for (const row of await Promise.all(missing.map((state) => newKeyRow(options, state)))) await insertSigningKey(database, row);
@@ -102,21 +105,24 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
     options.log.info({ kids: keys.map((key) => key.kid) }, 'made signing keys');
   };
 
-  const prepare = async (): Promise<void> => {
-    await reload();
-    await makeMissing();
-  };
+  return { all: () => keys, find: (test: (key: LoadedKey) => boolean) => keys.find(test), reloadIfOlder, prepare };
+}
+
+export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
+  const { database, clock, keyRing } = options;
+  const cache = createKeyCache(options);
+  const privateKeys = new Map<string, KeyObject>();
+  const valid = (key: LoadedKey): boolean => key.expiresAt === undefined || key.expiresAt > clock.now();
+  const inState = (state: SigningKeyState): LoadedKey | undefined => cache.find((key) => key.state === state);
 
   const currentKey = async (): Promise<LoadedKey> => {
-    const find = () => keys.find((one) => one.state === 'current');
-    if (clock.now() - loadedAt >= reloadMs) await reload();
-    if (find() === undefined) await prepare();
-    return find()!;
+    await cache.reloadIfOlder(reloadMs);
+    if (inState('current') === undefined) await cache.prepare();
+    return inState('current')!;
   };
-  const valid = (key: LoadedKey): boolean => key.expiresAt === undefined || key.expiresAt > clock.now();
 
   return {
-    prepare,
+    prepare: () => cache.prepare(),
     async signer() {
       const { kid, privateSealed } = await currentKey();
       let privateKey = privateKeys.get(kid);
@@ -127,25 +133,23 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
       return { kid, privateKey };
     },
     async findPublicKey(kid) {
-      let key = keys.find((one) => one.kid === kid);
-      if (key === undefined && clock.now() - loadedAt >= unknownKidMs) {
-        await reload();
-        key = keys.find((one) => one.kid === kid);
-      }
+      const find = (): LoadedKey | undefined => cache.find((key) => key.kid === kid);
+      if (find() === undefined) await cache.reloadIfOlder(unknownKidMs);
+      const key = find();
       return key !== undefined && valid(key) ? key.publicKey : undefined;
     },
     async publicJwks() {
-      if (clock.now() - loadedAt >= reloadMs) await reload();
-      return { keys: keys.filter(valid).map((key) => key.jwk) };
+      await cache.reloadIfOlder(reloadMs);
+      return { keys: cache.all().filter(valid).map((key) => key.jwk) };
     },
     async rotate() {
-      await prepare();
-      const current = (await currentKey()).kid;
-      const next = keys.find((key) => key.state === 'next')!.kid;
+      await cache.prepare();
+      const current = inState('current')!.kid;
+      const next = inState('next')!.kid;
       const now = clock.now();
       await database.inTransaction((tx) => rotateSigningKeys(tx, current, next, now, now + options.longestTokenMs + reloadMs));
-      await prepare();
-      return (await currentKey()).kid;
+      await cache.prepare();
+      return inState('current')!.kid;
     },
   };
 }
