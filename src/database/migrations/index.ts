@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import * as jobs from './0001-jobs.ts';
 import * as matrix from './0002-matrix.ts';
 import * as miniapps from './0003-miniapps.ts';
+import * as oauth from './0004-oauth.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -12,4 +13,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0001-jobs': jobs,
   '0002-matrix': matrix,
   '0003-miniapps': miniapps,
+  '0004-oauth': oauth,
 };

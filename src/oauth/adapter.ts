@@ -1,0 +1,144 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { errors, type Adapter, type AdapterFactory, type AdapterPayload } from 'oidc-provider';
+import type { Database, Queryable, Transaction } from '../database/index.ts';
+import { unixSeconds, type Clock } from '../kernel/clock.ts';
+import { sha256Hex } from '../kernel/ids.ts';
+import type { KeyRing } from '../security/key-ring.ts';
+import type { ClientDirectory } from './clients.ts';
+import { clientMetadata } from './client-metadata.ts';
+import type { LiveSessions } from './live-sessions.ts';
+import { markRevoked } from './session-repo.ts';
+
+export interface AdapterOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly keyRing: KeyRing;
+  readonly clients: ClientDirectory;
+  readonly sessions: LiveSessions;
+  /** The transaction in which the caller wants entries to be written, where there is one. */
+  readonly ambient: AsyncLocalStorage<Transaction>;
+}
+
+interface EntryRow {
+  id_hash: string;
+  payload: string;
+  consumed_at: number | null;
+}
+
+/** The one resource that access tokens are for: our API. */
+export const apiResource = 'urn:tmcp:api';
+
+const sealPurpose = 'oidc-entry';
+/** Kinds that are found by something else than their id and then saved again: they must know their id. */
+const kindsThatKeepTheirId: ReadonlySet<string> = new Set(['Session', 'DeviceCode']);
+
+const optionalHash = (text: string | undefined): string | null => (text === undefined ? null : sha256Hex(text));
+
+/**
+ * oidc-provider's store. Identifiers are bearer secrets, so rows hold their hashes only; and what is consumed is consumed by
+ * compare-and-set: with the documented read-then-write, parallel refreshes on PostgreSQL all succeed.
+ */
+function createEntryAdapter(kind: string, options: AdapterOptions): Adapter {
+  const { database, clock, keyRing, ambient } = options;
+  const db = (): Queryable => ambient.getStore() ?? database;
+  const entry = (id: string) => db().sql('oidc_entry').where({ kind, id_hash: sha256Hex(id) });
+
+  const toPayload = (row: EntryRow | undefined, id?: string): AdapterPayload | undefined => {
+    if (row === undefined) return undefined;
+    const payload = JSON.parse(row.payload) as AdapterPayload & { sealedJti?: string };
+    const { sealedJti, ...rest } = payload;
+    const jti = id ?? (sealedJti === undefined ? undefined : keyRing.open(sealPurpose, sealedJti, row.id_hash));
+    return { ...rest, ...(jti === undefined ? {} : { jti }), ...(row.consumed_at === null ? {} : { consumed: unixSeconds(row.consumed_at) }) };
+  };
+  const findOne = async (column: string, value: string): Promise<EntryRow | undefined> =>
+    db()
+      .sql('oidc_entry')
+      .where({ kind, [column]: value })
+      .andWhere((live) => void live.whereNull('expires_at').orWhere('expires_at', '>', clock.now()))
+      .first<EntryRow | undefined>('id_hash', 'payload', 'consumed_at');
+
+  return {
+    async upsert(id, payload, expiresIn) {
+      const { jti, ...rest } = payload;
+      const idHash = sha256Hex(id);
+      const kept = kindsThatKeepTheirId.has(kind) && typeof jti === 'string' ? { sealedJti: keyRing.seal(sealPurpose, jti, idHash) } : {};
+      const row = {
+        kind,
+        id_hash: idHash,
+        payload: JSON.stringify({ ...rest, ...kept }),
+        grant_id: payload.grantId ?? null,
+        user_code_hash: optionalHash(payload.userCode),
+        uid_hash: optionalHash(payload.uid),
+        account_id: payload.accountId ?? null,
+        client_id: payload.clientId ?? null,
+        expires_at: expiresIn === undefined ? null : clock.now() + expiresIn * 1000,
+      };
+      await db().sql('oidc_entry').insert(row).onConflict(['kind', 'id_hash']).merge(row);
+    },
+    async find(id) {
+      return toPayload(await findOne('id_hash', sha256Hex(id)), id);
+    },
+    async findByUid(uid) {
+      return toPayload(await findOne('uid_hash', sha256Hex(uid)));
+    },
+    async findByUserCode(userCode) {
+      return toPayload(await findOne('user_code_hash', sha256Hex(userCode)));
+    },
+    async consume(id) {
+      const consumed = await entry(id).whereNull('consumed_at').update({ consumed_at: clock.now() });
+      if (consumed === 0) throw new errors.InvalidGrant('used by another request at the same moment');
+    },
+    async destroy(id) {
+      await entry(id).delete();
+    },
+    async revokeByGrantId(grantId) {
+      await db().sql('oidc_entry').where({ kind, grant_id: grantId }).delete();
+    },
+  };
+}
+
+const nothing = (): Promise<undefined> => Promise.resolve(undefined);
+const readOnly: Adapter = { upsert: nothing, find: nothing, findByUid: nothing, findByUserCode: nothing, consume: nothing, destroy: nothing, revokeByGrantId: nothing };
+
+/** A grant is a session of ours, opened by our use cases; ending the grant ends the session and all its tokens. */
+function createGrantAdapter(options: AdapterOptions): Adapter {
+  const { database, clock, sessions } = options;
+  return {
+    ...readOnly,
+    upsert: () => Promise.reject(new TypeError('sessions are opened by their use cases')),
+    async find(id) {
+      const session = await sessions.findFresh(id);
+      if (session === undefined) return undefined;
+      return {
+        kind: 'Grant',
+        jti: id,
+        accountId: session.userId,
+        clientId: session.clientId,
+        iat: unixSeconds(session.createdAt),
+        exp: unixSeconds(session.expiresAt),
+        resources: { [apiResource]: session.scopes.join(' ') },
+      };
+    },
+    async destroy(id) {
+      sessions.forget(await markRevoked(database, { id }, clock.now()));
+    },
+  };
+}
+
+const createClientAdapter = (options: AdapterOptions): Adapter => ({ ...readOnly, find: async (id) => clientMetadata(id, await options.clients.findClient(id)) });
+
+export function createAdapterFactory(options: AdapterOptions): AdapterFactory {
+  return (kind) => {
+    switch (kind) {
+      case 'Client':
+        return createClientAdapter(options);
+      case 'Grant':
+        return createGrantAdapter(options);
+      // An access token is its signature and its session: nothing of it is stored.
+      case 'AccessToken':
+        return readOnly;
+      default:
+        return createEntryAdapter(kind, options);
+    }
+  };
+}

@@ -1,0 +1,76 @@
+import type { Queryable, Transaction } from '../database/index.ts';
+import type { UserId } from '../kernel/ids.ts';
+
+export type GrantState = 'granted' | 'denied' | 'revoked';
+
+/** The scopes that the user has granted to the mini-app and not withdrawn. */
+export async function grantedScopes(db: Queryable, userId: UserId, miniappId: string): Promise<Set<string>> {
+  return new Set(await db.sql('scope_grant').where({ user_id: userId, miniapp_id: miniappId, state: 'granted' }).pluck<string[]>('scope'));
+}
+
+/** Remembers the user's last answer for each scope; when an earlier, different one was given stays known. */
+export async function recordAnswer(tx: Transaction, who: { userId: UserId; miniappId: string }, scopes: readonly string[], state: GrantState, method: string, now: number): Promise<void> {
+  if (scopes.length === 0) return;
+  const rows = scopes.map((scope) => ({ user_id: who.userId, miniapp_id: who.miniappId, scope, state, method, [`${state}_at`]: now }));
+  await tx.sql('scope_grant').insert(rows).onConflict(['user_id', 'miniapp_id', 'scope']).merge(['state', 'method', `${state}_at`]);
+}
+
+/** A question to the user that is open for a while (decision D4). */
+export interface ConsentRequest {
+  readonly idHash: string;
+  readonly userId: string;
+  readonly clientId: string;
+  readonly miniappId: string;
+  readonly askedScopes: readonly string[];
+  readonly heldScopes: readonly string[];
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+export async function insertConsentRequest(tx: Transaction, request: ConsentRequest): Promise<void> {
+  await tx.sql('consent_request').insert({
+    id_hash: request.idHash,
+    state: 'pending',
+    user_id: request.userId,
+    client_id: request.clientId,
+    miniapp_id: request.miniappId,
+    asked_scopes: request.askedScopes.join(' '),
+    held_scopes: request.heldScopes.join(' '),
+    created_at: request.createdAt,
+    expires_at: request.expiresAt,
+  });
+}
+
+interface ConsentRow {
+  id_hash: string;
+  user_id: string;
+  client_id: string;
+  miniapp_id: string;
+  asked_scopes: string;
+  held_scopes: string;
+  created_at: number;
+  expires_at: number;
+}
+
+const words = (text: string): string[] => (text === '' ? [] : text.split(' '));
+
+/** A question that nobody has answered and that is not too old. */
+export async function findPendingConsent(db: Queryable, idHash: string, now: number): Promise<ConsentRequest | undefined> {
+  const row = await db.sql('consent_request').where({ id_hash: idHash, state: 'pending' }).andWhere('expires_at', '>', now).first<ConsentRow | undefined>();
+  if (row === undefined) return undefined;
+  return {
+    idHash: row.id_hash,
+    userId: row.user_id,
+    clientId: row.client_id,
+    miniappId: row.miniapp_id,
+    askedScopes: words(row.asked_scopes),
+    heldScopes: words(row.held_scopes),
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+  };
+}
+
+/** False when another request answered it first. */
+export async function markAnswered(tx: Transaction, idHash: string, now: number): Promise<boolean> {
+  return (await tx.sql('consent_request').where({ id_hash: idHash, state: 'pending' }).andWhere('expires_at', '>', now).update({ state: 'answered', answered_at: now })) === 1;
+}

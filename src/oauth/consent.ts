@@ -1,0 +1,86 @@
+import { isoTime } from '../kernel/clock.ts';
+import { asUserId, sha256Hex } from '../kernel/ids.ts';
+import { findPendingConsent, markAnswered, recordAnswer, type ConsentRequest } from './consent-repo.ts';
+import type { OAuthParts } from './deps.ts';
+import { OAuthError } from './oauth-error.ts';
+import { proveUser } from './prove.ts';
+import { scopeDefinitions } from './scopes.ts';
+
+interface DescribedScope {
+  readonly scope: string;
+  readonly description: string;
+  readonly sensitivity: string;
+}
+
+/** What a native client shows the user (section 4.3.1, "Consent Flow Requirements"). */
+export interface ConsentQuestion {
+  readonly title: string;
+  readonly app: { readonly miniapp_id: string; readonly client_id: string; readonly name: string; readonly classification: string; readonly verified: boolean };
+  readonly user_id: string;
+  readonly requested_scopes: readonly DescribedScope[];
+  readonly approved_scopes: readonly DescribedScope[];
+  readonly expires_at: string;
+}
+
+export interface ConsentAnswer {
+  readonly approved_scopes: readonly string[];
+  readonly denied_scopes: readonly string[];
+}
+
+/** Questions for consent, answered by a native client that shows the user's own Matrix access token (decision D4). */
+export interface Consent {
+  /** Throws OAuthError: 401 for a bad Matrix token, 403 for another user's, 404 for a question that is not open. */
+  question(consentSession: string, matrixToken: string): Promise<ConsentQuestion>;
+  /** Remembers the answer for every scope that was asked. Throws as above, and 400 when more is approved than was asked. */
+  answer(consentSession: string, matrixToken: string, approvedScopes: readonly string[]): Promise<ConsentAnswer>;
+}
+
+const describe = (scopes: readonly string[]): DescribedScope[] =>
+  scopes.map((scope) => ({ scope, description: scopeDefinitions[scope]?.description ?? scope, sensitivity: scopeDefinitions[scope]?.sensitivity ?? 'high' }));
+
+const notOpen = (): OAuthError => new OAuthError(404, 'invalid_request', 'This consent request is unknown, answered or too old');
+
+export function createConsent(parts: OAuthParts): Consent {
+  const { database, clock, clients, proof, log } = parts;
+
+  /** The open question, once the caller has shown the user's own hand: knowing the session id approves nothing. */
+  const openFor = async (consentSession: string, matrixToken: string): Promise<ConsentRequest> => {
+    const user = await proveUser(proof, log, { token: matrixToken, tokenType: 'access_token', presentedBy: 'user' });
+    const request = await findPendingConsent(database, sha256Hex(consentSession), clock.now());
+    if (request === undefined) throw notOpen();
+    if (request.userId !== user.userId) throw new OAuthError(403, 'access_denied', 'Another user was asked');
+    return request;
+  };
+
+  return {
+    async question(consentSession, matrixToken) {
+      const request = await openFor(consentSession, matrixToken);
+      const client = await clients.findClient(request.clientId);
+      if (client === undefined) throw notOpen();
+      const { miniappId, clientId, name, classification } = client;
+      return {
+        title: `Allow ${name}?`,
+        app: { miniapp_id: miniappId, client_id: clientId, name, classification, verified: classification === 'official' || classification === 'verified' },
+        user_id: request.userId,
+        requested_scopes: describe(request.askedScopes),
+        approved_scopes: describe(request.heldScopes),
+        expires_at: isoTime(request.expiresAt),
+      };
+    },
+    async answer(consentSession, matrixToken, approvedScopes) {
+      const request = await openFor(consentSession, matrixToken);
+      const beyond = approvedScopes.find((scope) => !request.askedScopes.includes(scope));
+      if (beyond !== undefined) throw new OAuthError(400, 'invalid_scope', `Scope '${beyond}' was not asked for`, { scope: beyond });
+      const approved = request.askedScopes.filter((scope) => approvedScopes.includes(scope));
+      const denied = request.askedScopes.filter((scope) => !approvedScopes.includes(scope));
+      const who = { userId: asUserId(request.userId), miniappId: request.miniappId };
+      const now = clock.now();
+      await database.inTransaction(async (tx) => {
+        if (!(await markAnswered(tx, request.idHash, now))) throw notOpen();
+        await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
+        await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+      });
+      return { approved_scopes: approved, denied_scopes: denied };
+    },
+  };
+}

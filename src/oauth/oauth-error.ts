@@ -1,0 +1,21 @@
+import { errors } from 'oidc-provider';
+
+export type OAuthErrorName = 'invalid_request' | 'invalid_client' | 'invalid_grant' | 'invalid_scope' | 'invalid_target' | 'unauthorized_client' | 'access_denied' | 'consent_required' | 'temporarily_unavailable';
+
+/** An error in the form of RFC 6749 section 5.2, with the status and the further fields that TMCP wants. */
+export class OAuthError extends errors.OIDCProviderError {
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(status: number, error: OAuthErrorName, description: string, fields: Readonly<Record<string, unknown>> = {}) {
+    super(status, error);
+    this.error_description = description;
+    this.fields = fields;
+    this.expose = true;
+  }
+}
+
+/** What every refused Matrix token is answered with (specification section 12.3): never why. */
+export const matrixTokenRefused = (): OAuthError => new OAuthError(401, 'invalid_grant', 'Matrix token is invalid or expired');
+
+/** The Matrix token could not be checked: neither good nor bad. */
+export const proofUnavailable = (): OAuthError => new OAuthError(503, 'temporarily_unavailable', 'Matrix tokens can not be checked at the moment');
