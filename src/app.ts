@@ -5,12 +5,15 @@ import type { Database } from './database/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
-import { AppError } from './kernel/errors.ts';
+import { asMiniAppId, isRoomId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, type Homeserver } from './matrix/index.ts';
-import { adoptPreinstalled, createMiniApps, miniappRoutes } from './miniapps/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
+import { createUserProof, type UserProof } from './matrix/proof/index.ts';
+import { adoptPreinstalled, createMiniApps, miniappRoutes, type MiniApps } from './miniapps/index.ts';
+import { createOAuth, purgeExpired, type ClientDirectory, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
-import { createAdminTokens } from './security/admin-tokens.ts';
+import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
+import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 
 export interface AppDependencies {
@@ -44,6 +47,8 @@ const schemaFolder = new URL('../schema/', import.meta.url);
 /** How many finished jobs one tidying up deletes at most. */
 const purgeBatch = 5000;
 const dayMs = 24 * 60 * 60_000;
+/** How long a question for consent can be answered. */
+const consentLifetimeMs = 10 * 60_000;
 
 function buildMatrix(deps: AppDependencies) {
   const { config, registration, database, clock, homeserver, keyRing } = deps;
@@ -55,10 +60,11 @@ function buildMatrix(deps: AppDependencies) {
   return { queue, events, names, rooms };
 }
 
-function buildFeatures(deps: AppDependencies, matrix: ReturnType<typeof buildMatrix>) {
+type Matrix = ReturnType<typeof buildMatrix>;
+
+function buildMiniApps(deps: AppDependencies, { events, names }: Matrix): MiniApps {
   const { config, database, clock, keyRing } = deps;
-  const { events, rooms, names } = matrix;
-  const miniapps = createMiniApps({
+  return createMiniApps({
     database,
     clock,
     events,
@@ -66,11 +72,63 @@ function buildFeatures(deps: AppDependencies, matrix: ReturnType<typeof buildMat
     miniappUser: (miniappId) => names.miniappUser(miniappId),
     maxStateApps: config.catalog.max_state_apps,
   });
-  const installs = createInstalls({ database, clock, events, rooms, miniapps, cleanUp: async () => {} });
-  return { miniapps, installs, admins: createAdminTokens(database, clock) };
 }
 
-function connect(deps: AppDependencies, matrix: ReturnType<typeof buildMatrix>, { miniapps }: ReturnType<typeof buildFeatures>, metrics: () => Metrics) {
+/** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
+function buildProof(deps: AppDependencies, miniapps: MiniApps) {
+  const { config, clock } = deps;
+  const guardedFetch = createGuardedFetch({ development: config.security.development, timeoutMs: 10_000, maxBytes: 64 * 1024 });
+  const proof = createUserProof({
+    homeserver: { url: config.homeserver.url, domain: config.homeserver.domain, acceptedServers: config.homeserver.openid_servers },
+    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret, hostClients: config.mas.host_clients },
+    clock,
+    guardedFetch: guardedFetch,
+    hostResolver: { resolve: resolveServer },
+    isMiniAppClient: async (clientId) => (await miniapps.findClient(clientId)) !== undefined,
+  });
+  return { proof, close: () => Promise.all([proof.close(), guardedFetch.close()]) };
+}
+
+/** The registry as the authorization server sees it. */
+const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
+  async findClient(clientId) {
+    const client = await miniapps.findClient(clientId);
+    if (client === undefined) return undefined;
+    const { kind, app, secretHashes } = client;
+    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, active: app.status === 'active', owners: [] };
+  },
+});
+
+function buildOAuth(deps: AppDependencies, { rooms }: Matrix, miniapps: MiniApps, proof: UserProof): OAuth {
+  const { config } = deps;
+  return createOAuth({
+    ...deps,
+    proof,
+    clients: clientsOf(miniapps),
+    mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
+    options: {
+      issuer: config.server.public_url,
+      accessTokenMs: config.oauth.access_token_seconds * 1000,
+      firstPartyTokenMs: config.oauth.first_party_access_token_seconds * 1000,
+      refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
+      consentMs: consentLifetimeMs,
+    },
+  });
+}
+
+function authenticatorsOf(oauth: OAuth, admins: AdminTokens): Authenticators {
+  return {
+    accessToken: async (token) => ({ kind: 'session', ...(await oauth.verifyAccessToken(token)) }),
+    adminToken: (token) => admins.authenticate(token),
+    matrixToken: async (token) => ({ kind: 'matrix', userId: (await oauth.verifyMatrixToken(token)).userId }),
+    clientSecret: async (clientId, secret) => {
+      const client = await oauth.verifyClientSecret(clientId, secret);
+      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId) };
+    },
+  };
+}
+
+function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, metrics: () => Metrics) {
   const { config, registration } = deps;
   return connectMatrix({
     ...deps,
@@ -111,26 +169,27 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
   });
 }
 
-const refuse = (): Promise<never> => Promise.reject(new AppError('INVALID_TOKEN', 'Invalid or expired token'));
-
 /** Puts the house together, from the outside in: homeserver, features, worker, HTTP. Opens and starts nothing. */
 export function buildApp(deps: AppDependencies): App {
   const { config, registration, database, clock, log } = deps;
   const roles = new Set(config.server.roles);
   const matrix = buildMatrix(deps);
-  const features = buildFeatures(deps, matrix);
-  const connection = connect(deps, matrix, features, () => metrics);
+  const miniapps = buildMiniApps(deps, matrix);
+  const { proof, close: closeProof } = buildProof(deps, miniapps);
+  const oauth = buildOAuth(deps, matrix, miniapps, proof);
+  const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
+  const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const metrics = createMetrics({ database, clock, homeserverState });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch)] });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired] });
   const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
-  const authenticators: Authenticators = { accessToken: refuse, adminToken: (token) => features.admins.authenticate(token), matrixToken: refuse, clientSecret: refuse };
+  const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock));
   const routes = {
     ...operationsRoutes({ database, clock, version: deps.version, homeserverState, workerHealth: roles.has('worker') ? () => worker.health() : undefined }),
-    ...miniappRoutes(features.miniapps),
-    ...storeRoutes({ database, installs: features.installs, miniapps: features.miniapps }),
+    ...miniappRoutes(miniapps),
+    ...storeRoutes({ database, installs, miniapps }),
   };
 
   const http = express();
@@ -139,6 +198,7 @@ export function buildApp(deps: AppDependencies): App {
   http.use(identifyRequests(log, clock, (request) => metrics.observeRequest(request)), securityHeaders);
   if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
   http.use(cors);
+  if (roles.has('api')) http.use(oauth.middleware);
   if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, checkResponses: deps.checkResponses ?? false }));
   http.use(notFound, errorHandler(log, clock));
 
@@ -150,7 +210,8 @@ export function buildApp(deps: AppDependencies): App {
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
-      await adoptPreinstalled(features.miniapps, config.catalog.preinstalled);
+      await oauth.prepare();
+      await adoptPreinstalled(miniapps, config.catalog.preinstalled);
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
       if (roles.has('worker')) worker.start();
@@ -159,6 +220,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
+      await closeProof();
     },
   };
 }

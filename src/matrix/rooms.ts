@@ -64,11 +64,14 @@ export class OwnRooms implements Rooms {
     return roomId;
   }
 
+  /** Whether a caller may name this room (decision D22): it is not ours, and both of us are in it. */
+  async mayName(roomId: RoomId, userId: UserId): Promise<boolean> {
+    return !(await isOwnRoom(this.#deps.database, roomId)) && (await this.isJoined(roomId, userId));
+  }
+
   async requireJoined(roomId: RoomId, userId: UserId): Promise<void> {
-    const { database } = this.#deps;
-    if (await isOwnRoom(database, roomId)) throw notAllowed();
     try {
-      if (!(await this.isJoined(roomId, userId))) throw notAllowed();
+      if (!(await this.mayName(roomId, userId))) throw notAllowed();
     } catch (error) {
       if (error instanceof HomeserverUnreachable) throw new AppError('SERVICE_UNAVAILABLE', 'The homeserver cannot be asked about this room just now', { retryAfterMs: 5000, cause: error });
       throw error;

@@ -1,12 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transaction } from '../database/index.ts';
 import { AppError } from '../kernel/errors.ts';
+import type { UserId } from '../kernel/ids.ts';
 import type { ProvenUser } from '../matrix/proof/index.ts';
 import { createAccessTokens, type AccessTokenPrincipal } from './access-tokens.ts';
 import { isSecretOf } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
+import { grantedScopes, recordAnswer } from './consent-repo.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
 import { OAuthError } from './oauth-error.ts';
 import { createProvider } from './provider.ts';
@@ -46,6 +48,8 @@ export interface OAuth {
    * within a second. Returns how many.
    */
   revokeSessions(tx: Transaction, which: RevokedSessions): Promise<number>;
+  /** A user is done with a mini-app: its sessions end, and what they granted it is withdrawn. */
+  withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, method: string): Promise<void>;
   /** Makes the next signing key the current one (`tmcp keys rotate`). Returns its kid. */
   rotateSigningKeys(): Promise<string>;
 }
@@ -58,6 +62,17 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const tokens = createAccessTokens({ issuer: options.issuer, clock, keys, sessions });
   const parts: OAuthParts = { ...deps, keys, sessions, tokens, ambient: new AsyncLocalStorage() };
   const provider = createProvider(parts);
+  const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {
+    const filter = {
+      ...(sessionId === undefined ? {} : { id: sessionId }),
+      ...(userId === undefined ? {} : { userId }),
+      ...(miniappId === undefined ? {} : { audience: miniappId }),
+      ...(clientId === undefined ? {} : { clientId }),
+    };
+    const ended = await markRevoked(tx, filter, clock.now());
+    tx.afterCommit(() => sessions.forget(ended));
+    return ended.length;
+  };
   return {
     prepare: () => keys.prepare(),
     middleware: createMiddleware(provider, parts),
@@ -76,16 +91,10 @@ export function createOAuth(deps: OAuthDeps): OAuth {
         throw new AppError(error.status === 503 ? 'SERVICE_UNAVAILABLE' : 'INVALID_TOKEN', error.error_description ?? error.error);
       }
     },
-    async revokeSessions(tx, { sessionId, userId, miniappId, clientId }) {
-      const filter = {
-        ...(sessionId === undefined ? {} : { id: sessionId }),
-        ...(userId === undefined ? {} : { userId }),
-        ...(miniappId === undefined ? {} : { audience: miniappId }),
-        ...(clientId === undefined ? {} : { clientId }),
-      };
-      const ended = await markRevoked(tx, filter, clock.now());
-      tx.afterCommit(() => sessions.forget(ended));
-      return ended.length;
+    revokeSessions,
+    async withdraw(tx, { userId, miniappId }, method) {
+      await revokeSessions(tx, { userId, miniappId });
+      await recordAnswer(tx, { userId, miniappId }, [...(await grantedScopes(tx, userId, miniappId))], 'revoked', method, clock.now());
     },
     rotateSigningKeys: () => keys.rotate(),
   };
