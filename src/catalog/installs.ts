@@ -50,11 +50,13 @@ export function createInstalls(deps: InstallsDependencies): Installs {
       if (roomId !== undefined) await rooms.requireJoined(roomId, userId);
       return database.inTransaction(async (tx) => {
         const app = await miniapps.getActive(miniappId, tx);
-        const known = await findInstallation(tx, userId, app.miniappId);
         const installId = newId('install');
         const now = clock.now();
-        const written = await saveInstallation(tx, userId, { installId, miniappId: app.miniappId, state: 'installed', version: app.version, changedAt: now }, roomId);
-        if (!written) return { miniappId: app.miniappId, installId: known?.installId ?? installId, isNew: false };
+        if (!(await saveInstallation(tx, userId, { installId, miniappId: app.miniappId, state: 'installed', version: app.version, changedAt: now }, roomId))) {
+          // Read after the write was refused: only now is what another request has just written to be seen.
+          const known = await findInstallation(tx, userId, app.miniappId);
+          return { miniappId: app.miniappId, installId: known?.installId ?? installId, isNew: false };
+        }
         await addToInstallCount(tx, app.miniappId, 1);
         const places: Place[] = [{ noticesOf: userId }, ...(roomId === undefined ? [] : [{ room: roomId }])];
         announce(tx, places, 'm.tween.miniapp.installed', {

@@ -68,6 +68,9 @@ function routes({ inbox, lookups }: ReceiverDependencies): Router {
   return router;
 }
 
+/** Where homeservers looked before the prefix existed. */
+const legacyPath = /^\/(transactions|users|rooms)\//;
+
 /** What the homeserver calls (Matrix application service API), under its prefix and, for old homeservers, without. */
 export function appserviceRouter(deps: ReceiverDependencies): Router {
   const { log, hsToken, bodyLimitBytes } = deps;
@@ -82,6 +85,6 @@ export function appserviceRouter(deps: ReceiverDependencies): Router {
 
   const router = express.Router();
   router.use('/_matrix/app/v1', guarded);
-  router.use(/^\/(?=(transactions|users|rooms)\/)/, guarded);
+  router.use((req, res, next) => (legacyPath.test(req.path) ? guarded(req, res, next) : next()));
   return router;
 }

@@ -1,0 +1,92 @@
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildApp, type App } from '../../src/app.ts';
+import { loadConfig, loadRegistration } from '../../src/config/index.ts';
+import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
+import { BridgeHomeserver } from '../../src/matrix/index.ts';
+import { createAdminTokens } from '../../src/security/admin-tokens.ts';
+import { openKeyRing } from '../../src/security/key-ring.ts';
+import { startIdentityServers, type IdentityServers } from '../http/oauth/identity-servers.ts';
+import { recordingLog, TestClock } from '../http/oauth/support.ts';
+import type { TestDatabase } from './databases.ts';
+import { AS_TOKEN, HS_TOKEN, registrationFor } from './server-process.ts';
+import { freePort, temporaryDirectory } from './temporary.ts';
+
+export const DOMAIN = 'example.org';
+
+/** The whole server in this process, over HTTP, with answers checked against the OpenAPI document. No worker runs: jobs stay where tests can look at them. */
+export interface WholeServer {
+  readonly url: string;
+  readonly app: App;
+  readonly database: Database;
+  readonly clock: TestClock;
+  readonly log: ReturnType<typeof recordingLog>;
+  /** Who the homeserver of this test takes which Matrix access token for. */
+  readonly identity: IdentityServers;
+  readonly adminToken: string;
+  close(): Promise<void>;
+}
+
+const dayMs = 24 * 60 * 60_000;
+
+export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}): Promise<WholeServer> {
+  const directory = temporaryDirectory('whole');
+  const port = await freePort();
+  const identity = await startIdentityServers();
+  writeFileSync(join(directory, 'registration.yaml'), registrationFor(port), { mode: 0o600 });
+  const databaseUrl = await databases.createUrl();
+  const config = loadConfig({
+    cwd: directory,
+    env: {
+      TMCP_SERVER_PORT: String(port),
+      TMCP_SERVER_PUBLIC_URL: `http://127.0.0.1:${port}`,
+      TMCP_SERVER_ROLES: 'api,appservice',
+      TMCP_DATABASE_URL: databaseUrl,
+      TMCP_HOMESERVER_URL: identity.url,
+      TMCP_HOMESERVER_DOMAIN: DOMAIN,
+      TMCP_HOMESERVER_REGISTRATION: join(directory, 'registration.yaml'),
+      ...env,
+    },
+  });
+  const clock = new TestClock();
+  const log = recordingLog();
+  const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
+  await migrate(database);
+  const homeserver = new BridgeHomeserver({
+    homeserverUrl: config.homeserver.url,
+    domain: DOMAIN,
+    registration: { id: 'tmcp', url: `http://127.0.0.1:${port}`, as_token: AS_TOKEN, hs_token: HS_TOKEN, sender_localpart: '_tmcp' },
+    requestTimeoutMs: 5000,
+  });
+  const keyRing = await openKeyRing({ path: join(directory, 'key-ring.json'), clock });
+  const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true });
+  const server = createServer(app.http).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  await app.start();
+  const { token } = await createAdminTokens(database, clock).issue('root', dayMs);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    app,
+    database,
+    clock,
+    log,
+    identity,
+    adminToken: token,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await app.stop();
+      await homeserver.close();
+      await identity.close();
+      await database.close();
+    },
+  };
+}
+
+/** Bodies of the jobs of one kind that are queued, in the order in which they were. */
+export async function queued<Body>(database: Database, kind: string): Promise<Body[]> {
+  const rows = await database.sql<{ kind: string; state: string; body: string }>('job').where({ kind, state: 'queued' }).orderBy(['created_at', 'stream', 'pos']);
+  return rows.map(({ body }) => JSON.parse(body) as Body);
+}
