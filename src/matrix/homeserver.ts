@@ -55,6 +55,7 @@ export const path = {
   alias: (alias: string) => `/_matrix/client/v3/directory/room/${encode(alias)}`,
   displayName: (userId: string) => `/_matrix/client/v3/profile/${encode(userId)}/displayname`,
   ping: (appserviceId: string) => `/_matrix/client/v1/appservice/${encode(appserviceId)}/ping`,
+  joinedRooms: '/_matrix/client/v3/joined_rooms',
   createRoom: '/_matrix/client/v3/createRoom',
   versions: '/_matrix/client/versions',
 } as const;

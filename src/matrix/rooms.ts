@@ -60,8 +60,15 @@ export class OwnRooms implements Rooms {
       invite: [userId],
       power_level_content_override: { ...ownPowerLevels, events_default: 0 },
     });
-    if (!isNew) await this.#inviteIfGone(roomId, userId);
-    return roomId;
+    if (isNew || (await this.#inviteIfGone(roomId, userId))) return roomId;
+    await this.lost(roomId);
+    return this.noticesOf(userId);
+  }
+
+  /** Whether our bot is still in a room: someone with power over the homeserver may have closed it. */
+  async hasBot(roomId: RoomId): Promise<boolean> {
+    const { joined_rooms: joined } = await this.#deps.homeserver.request<{ joined_rooms: string[] }>('GET', path.joinedRooms);
+    return joined.includes(roomId);
   }
 
   /** Whether a caller may name this room (decision D22): it is not ours, and both of us are in it. */
@@ -148,16 +155,17 @@ export class OwnRooms implements Rooms {
     }
   }
 
-  async #inviteIfGone(roomId: RoomId, userId: UserId): Promise<void> {
+  /** False when the room itself is gone. */
+  async #inviteIfGone(roomId: RoomId, userId: UserId): Promise<boolean> {
     const { homeserver } = this.#deps;
-    const membership = await homeserver
-      .request<{ membership?: string }>('GET', path.state(roomId, 'm.room.member', userId))
-      .then((content) => content.membership)
-      .catch((error: unknown) => {
-        if (isErrcode(error, 'M_NOT_FOUND')) return 'leave';
-        throw error;
-      });
-    if (membership === 'join' || membership === 'invite') return;
-    await homeserver.request('POST', path.invite(roomId), { body: { user_id: userId } });
+    try {
+      const { membership } = await homeserver.request<{ membership?: string }>('GET', path.state(roomId, 'm.room.member', userId));
+      if (membership === 'join' || membership === 'invite') return true;
+      await homeserver.request('POST', path.invite(roomId), { body: { user_id: userId } });
+      return true;
+    } catch (error) {
+      if (isErrcode(error, 'M_FORBIDDEN', 'M_NOT_FOUND') && !(await this.hasBot(roomId))) return false;
+      throw error;
+    }
   }
 }

@@ -65,7 +65,7 @@ class Sender {
       await this.#deliver(job, event, roomId);
     } catch (error) {
       if (isErrcode(error, 'M_FORBIDDEN') && event.optional === true) return recording;
-      if (isErrcode(error, 'M_FORBIDDEN', 'M_NOT_FOUND') && !('room' in event.place) && !(await this.#isInRoom(roomId))) {
+      if (isErrcode(error, 'M_FORBIDDEN', 'M_NOT_FOUND') && !('room' in event.place) && !(await this.#deps.rooms.hasBot(roomId))) {
         // Someone with power over the homeserver removed the room: the next try makes another.
         await this.#deps.rooms.lost(roomId);
         throw new Unavailable(`our room ${roomId} is gone`);
@@ -80,11 +80,6 @@ class Sender {
     if ('noticesOf' in place) return { roomId: await this.#deps.rooms.noticesOf(place.noticesOf) };
     const { roomId, isNew } = await this.#deps.rooms.catalogue();
     return isNew ? { roomId, recording: this.#deps.fillCatalogue } : { roomId };
-  }
-
-  async #isInRoom(roomId: RoomId): Promise<boolean> {
-    const { joined_rooms: joined } = await this.#deps.homeserver.request<{ joined_rooms: string[] }>('GET', '/_matrix/client/v3/joined_rooms');
-    return joined.includes(roomId);
   }
 
   async #deliver(job: Job, event: OutboundEvent, roomId: RoomId): Promise<void> {

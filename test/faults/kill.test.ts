@@ -2,14 +2,12 @@ import { expect } from 'chai';
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openDatabase } from '../../src/database/index.ts';
-import { requireOrSkip } from '../support/availability.ts';
 import { onBothDatabases } from '../support/databases.ts';
 import { eventually } from '../support/eventually.ts';
 import type { ReceivedEvent } from '../support/event-log.ts';
-import { signInUser, type MatrixUser } from '../support/matrix-user.ts';
-import { HS_TOKEN, prepareServer, registrationFor, type ServerProcess } from '../support/server-process.ts';
-import { startSynapse, SYNAPSE_HOOK_TIMEOUT_MS, synapseAvailable, type Synapse } from '../support/synapse.ts';
-import { freePort } from '../support/temporary.ts';
+import type { MatrixUser } from '../support/matrix-user.ts';
+import { startNeighbourhood, type Neighbourhood } from '../support/neighbourhood.ts';
+import { HS_TOKEN, type ServerProcess } from '../support/server-process.ts';
 
 const EVENTS = 2000;
 const ROOMS = 5;
@@ -37,37 +35,22 @@ async function repeat(server: ServerProcess, txnId: string, events: readonly Sen
 }
 
 onBothDatabases('under kill -9 at random moments', (databases) => {
-  let synapse: Synapse;
-  let server: ServerProcess;
+  let town: Neighbourhood;
   let alice: MatrixUser;
   let databaseUrl: string;
   const rooms: string[] = [];
 
   before(async function () {
-    this.timeout(SYNAPSE_HOOK_TIMEOUT_MS);
-    requireOrSkip(this, await synapseAvailable());
-    const port = await freePort();
     databaseUrl = await databases.createUrl();
-    synapse = await startSynapse({ registrations: [{ yaml: registrationFor(port) }] });
-    server = await prepareServer({ synapse, port, databaseUrl, env: { TMCP_APPSERVICE_ANSWERS_PER_MINUTE: '6000', TMCP_LOG_LEVEL: 'warn' } });
-    await server.start();
-    alice = await signInUser(synapse, 'alice');
-    for (let i = 0; i < ROOMS; i += 1) {
-      const roomId = await alice.createRoom({ name: `Room ${i}` });
-      await alice.invite(roomId, '@_tmcp:hs.test');
-      await alice.waitForEvent((event) => event.roomId === roomId && event.type === 'm.room.member' && event.stateKey === '@_tmcp:hs.test' && event.content.membership === 'join', { description: 'the bot joins' });
-      rooms.push(roomId);
-    }
+    town = await startNeighbourhood(this, { databaseUrl, env: { TMCP_APPSERVICE_ANSWERS_PER_MINUTE: '6000', TMCP_LOG_LEVEL: 'warn' } });
+    alice = await town.person('alice');
+    for (let i = 0; i < ROOMS; i += 1) rooms.push(await town.roomWithBot(alice));
   });
-
-  after(async () => {
-    alice?.stop();
-    await server?.stop();
-    await synapse?.stop();
-  });
+  after(() => town?.close());
 
   it(`answers each of ${EVENTS} events exactly once and in order`, async function () {
     this.timeout(SETTLED_WITHIN_MS + 120_000);
+    const { server } = town;
     const sent = new Map<string, SentEvent[]>(rooms.map((roomId) => [roomId, []]));
     const received = () => alice.received.filter((event) => event.type === 'm.tween.miniapp.launched');
     const answeredIds = () => new Set(received().map(answeredBy));

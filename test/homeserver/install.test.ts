@@ -1,11 +1,9 @@
 import { expect } from 'chai';
 import { loadEventSchemas } from '../../src/http/index.ts';
 import { call, exchange, firstPartyToken } from '../support/api.ts';
-import { requireOrSkip } from '../support/availability.ts';
-import { signInUser, type MatrixUser, type ReceivedEvent } from '../support/matrix-user.ts';
-import { prepareServer, registrationFor, type ServerProcess } from '../support/server-process.ts';
-import { startSynapse, SYNAPSE_HOOK_TIMEOUT_MS, synapseAvailable, type Synapse } from '../support/synapse.ts';
-import { freePort } from '../support/temporary.ts';
+import type { MatrixUser, ReceivedEvent } from '../support/matrix-user.ts';
+import { startNeighbourhood, type Neighbourhood } from '../support/neighbourhood.ts';
+import type { ServerProcess } from '../support/server-process.ts';
 
 const APP = 'ma_official_gifts';
 const checkContent = loadEventSchemas(new URL('../../schema/events/', import.meta.url));
@@ -14,7 +12,7 @@ const expectValid = (event: ReceivedEvent): void => {
 };
 
 describe('installing a mini-app on a real homeserver', () => {
-  let synapse: Synapse;
+  let town: Neighbourhood;
   let server: ServerProcess;
   let alice: MatrixUser;
   let bob: MatrixUser;
@@ -22,25 +20,14 @@ describe('installing a mini-app on a real homeserver', () => {
   let token: string;
 
   before(async function () {
-    this.timeout(SYNAPSE_HOOK_TIMEOUT_MS);
-    requireOrSkip(this, await synapseAvailable());
-    const port = await freePort();
-    synapse = await startSynapse({ registrations: [{ yaml: registrationFor(port) }] });
-    server = await prepareServer({ synapse, port });
-    await server.start();
-    [alice, bob] = await Promise.all([signInUser(synapse, 'alice'), signInUser(synapse, 'bob')]);
-    roomId = await alice.createRoom({ name: 'Friends', invite: ['@_tmcp:hs.test', bob.userId] });
+    town = await startNeighbourhood(this);
+    server = town.server;
+    [alice, bob] = await Promise.all([town.person('alice'), town.person('bob')]);
+    roomId = await town.roomWithBot(alice, { invite: [bob.userId] });
     await bob.join(roomId);
-    await alice.waitForEvent((event) => event.roomId === roomId && event.type === 'm.room.member' && event.stateKey === '@_tmcp:hs.test' && event.content.membership === 'join', { description: 'the bot joins' });
     token = await firstPartyToken(server.url, alice.accessToken, 'tmcp_store');
   });
-
-  after(async () => {
-    alice?.stop();
-    bob?.stop();
-    await server?.stop();
-    await synapse?.stop();
-  });
+  after(() => town?.close());
 
   it('takes a Matrix access token for who its user is', async () => {
     const { status, body } = await exchange(server.url, alice.accessToken, { audience: 'tmcp_store' });
@@ -81,7 +68,7 @@ describe('installing a mini-app on a real homeserver', () => {
   });
 
   it('refuses a room that the user is not in, that the bot is not in, and its own rooms, all with the same words', async () => {
-    const carol = await signInUser(synapse, 'carol');
+    const carol = await town.person('carol');
     const carolsToken = await firstPartyToken(server.url, carol.accessToken, 'tmcp_store');
     const withoutBot = await carol.createRoom({ name: 'No bot here' });
     const notices = alice.received.find((event) => event.type === 'm.tween.miniapp.installed' && event.roomId !== roomId)!.roomId;
@@ -96,7 +83,6 @@ describe('installing a mini-app on a real homeserver', () => {
       expect(refused.status).to.equal(403);
       expect(refused.body.error).to.include({ code: 'ROOM_NOT_ALLOWED', message: 'This room cannot be used here' });
     }
-    carol.stop();
   });
 
   it('takes it back, and says so', async () => {
@@ -108,8 +94,7 @@ describe('installing a mini-app on a real homeserver', () => {
   });
 
   it('writes app state into a room where the bot may, and lets it be where it may not', async () => {
-    const open = await alice.createRoom({ name: 'Open', invite: ['@_tmcp:hs.test'], power_level_content_override: { state_default: 0 } });
-    await alice.waitForEvent((event) => event.roomId === open && event.stateKey === '@_tmcp:hs.test' && event.content.membership === 'join', { description: 'the bot joins' });
+    const open = await town.roomWithBot(alice, { power_level_content_override: { state_default: 0 } });
     await call(server.url, 'POST', `/api/v1/store/apps/${APP}/install`, { token, body: { room_id: open } });
     const state = await alice.waitForEvent((event) => event.roomId === open && event.type === 'm.tween.miniapp.app', { description: 'the state' });
     expect(state.stateKey).to.equal(APP);
