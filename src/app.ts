@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
@@ -46,6 +47,8 @@ const schemaFolder = new URL('../schema/', import.meta.url);
 
 /** How many finished jobs one tidying up deletes at most. */
 const purgeBatch = 5000;
+/** How long the start waits to be able to say whether the homeserver is there. */
+const firstLookMs = 1000;
 const dayMs = 24 * 60 * 60_000;
 /** How long a question for consent can be answered. */
 const consentLifetimeMs = 10 * 60_000;
@@ -215,7 +218,8 @@ export function buildApp(deps: AppDependencies): App {
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
       if (roles.has('worker')) worker.start();
-      await connection.monitor.start();
+      // A homeserver that does not answer must not hold up the start.
+      await Promise.race([connection.monitor.start(), delay(firstLookMs)]);
     },
     async stop() {
       await connection.monitor.stop();

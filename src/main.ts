@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isLoopbackHost, loadConfig, loadRegistration, type Config, type Registration } from './config/index.ts';
 import { buildApp, type App } from './app.ts';
 import { lockSqliteForServer, migrate, openDatabase, type Database } from './database/index.ts';
@@ -104,8 +105,10 @@ export async function start(configFile: string | undefined): Promise<void> {
   await app.start();
 
   stopOnSignal(log, async () => {
-    await closeServer(server, config.server.shutdown_grace_seconds * 1000);
-    await app.stop();
+    const graceMs = config.server.shutdown_grace_seconds * 1000;
+    await closeServer(server, graceMs);
+    // What is still running then is not lost: its job is tried again by the next process.
+    await Promise.race([app.stop(), delay(graceMs)]);
     metrics?.close();
     await homeserver.close();
     await database.close();

@@ -31,13 +31,13 @@ const rowsOf = (db: Queryable, result: unknown): Record<string, unknown>[] =>
 
 /** Takes `count` positions at the end of each stream, under the stream row's lock: a serial would not be commit order. */
 async function takePositions(tx: Transaction, streams: ReadonlyMap<string, NewJob[]>, now: number): Promise<Map<string, number>> {
-  const wanted = [...streams.entries()].map(([stream, jobs]) => ({ stream, next_pos: jobs.length, ready_at: jobs[0]?.runAt ?? now }));
+  const wanted = [...streams.entries()].map(([stream, jobs]) => ({ stream, next_pos: jobs.length, ready_at: jobs[0]?.runAt ?? now, fence: now }));
   const source =
     tx.dialect === 'postgres'
-      ? 'SELECT stream, next_pos, ready_at FROM json_to_recordset(?::json) AS r(stream text, next_pos bigint, ready_at bigint) ORDER BY stream'
-      : `SELECT value ->> 'stream', value ->> 'next_pos', value ->> 'ready_at' FROM json_each(?) WHERE true`;
+      ? 'SELECT stream, next_pos, ready_at, fence FROM json_to_recordset(?::json) AS r(stream text, next_pos bigint, ready_at bigint, fence bigint) ORDER BY stream'
+      : `SELECT value ->> 'stream', value ->> 'next_pos', value ->> 'ready_at', value ->> 'fence' FROM json_each(?) WHERE true`;
   const result: unknown = await tx.sql.raw(
-    `INSERT INTO job_stream (stream, next_pos, ready_at) ${source}
+    `INSERT INTO job_stream (stream, next_pos, ready_at, fence) ${source}
      ON CONFLICT (stream) DO UPDATE SET next_pos = job_stream.next_pos + excluded.next_pos, ready_at = COALESCE(job_stream.ready_at, excluded.ready_at)
      RETURNING stream, next_pos`,
     [JSON.stringify(wanted)],
@@ -203,10 +203,11 @@ export async function discardJob(tx: Transaction, id: string, now: number): Prom
   return (await tx.sql('job').where({ id, state: 'parked' }).update({ state: 'discarded', finished_at: now })) === 1;
 }
 
-/** Deletes jobs that finished before `before`, and streams that have nothing left. Returns how many jobs went. */
+/** Deletes jobs that finished before `before`, and streams that have nothing left to do. Returns how many jobs went. */
 export async function purgeFinished(tx: Transaction, before: number, limit: number): Promise<number> {
   const old = tx.sql('job').whereIn('state', ['done', 'discarded']).andWhere('finished_at', '<', before).limit(limit).select('id');
   const gone = await tx.sql('job').whereIn('id', old).delete();
-  await tx.sql('job_stream').whereNull('ready_at').whereNull('lease_owner').whereNotExists(tx.sql('job').whereRaw('job.stream = job_stream.stream').select(tx.sql.raw('1'))).delete();
+  const jobsIn = (state: string) => tx.sql('job').whereRaw('job.stream = job_stream.stream').andWhere('state', state).select(tx.sql.raw('1'));
+  await tx.sql('job_stream').whereNull('ready_at').whereNull('lease_owner').whereNotExists(jobsIn('queued')).whereNotExists(jobsIn('parked')).delete();
   return gone;
 }

@@ -22,7 +22,9 @@ function translate(error: unknown): HomeserverError | HomeserverUnreachable {
   if (statusCode === undefined) return new HomeserverUnreachable((error as { code?: string } | undefined)?.code ?? String(error));
   if (errcode === 'M_UNKNOWN_TOKEN' || errcode === 'M_MISSING_TOKEN') return new HomeserverUnreachable('the homeserver does not know our as_token: is the registration file installed there?');
   if (passing.has(statusCode)) return new HomeserverUnreachable(`the homeserver answered ${statusCode}`);
-  return new HomeserverError(statusCode, errcode ?? 'M_UNKNOWN', body?.error ?? '', retryAfterMs);
+  // Something in between answered, not the homeserver: that says nothing about the request.
+  if (errcode === undefined) return new HomeserverUnreachable(`an answer of ${statusCode} without a Matrix error: is homeserver.url right?`);
+  return new HomeserverError(statusCode, errcode, body?.error ?? '', retryAfterMs);
 }
 
 /** Used for the library's knowledge of virtual users, memberships and server discovery; receiving is our own (src/matrix/receiver.ts). */

@@ -23,6 +23,7 @@ export type HomeserverState =
 const steadyPauseMs = 30_000;
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
+const timeoutMs = 5000;
 
 /**
  * Keeps asking whether the homeserver is there. On the first success, and after each absence, it asks for a ping of ourselves
@@ -68,7 +69,7 @@ export class HomeserverMonitor {
     const before = this.#state.state;
     try {
       if (before === 'connected') {
-        await homeserver.request('GET', path.versions);
+        await homeserver.request('GET', path.versions, { timeoutMs });
         return;
       }
       await this.#ping();
@@ -89,11 +90,11 @@ export class HomeserverMonitor {
   async #ping(): Promise<void> {
     const { homeserver, appserviceId } = this.#deps;
     try {
-      await homeserver.request('POST', path.ping(appserviceId), { body: { transaction_id: newId('ping') } });
+      await homeserver.request('POST', path.ping(appserviceId), { body: { transaction_id: newId('ping') }, timeoutMs });
     } catch (error) {
       // A gateway status here is the homeserver's word that it could not reach us; ask plainly which of the two it was.
       if (!(error instanceof HomeserverUnreachable)) throw error;
-      await homeserver.request('GET', path.versions);
+      await homeserver.request('GET', path.versions, { timeoutMs });
       throw new HomeserverError(502, 'M_CONNECTION_FAILED', 'the homeserver cannot reach the url of the registration file, or does not know our as_token');
     }
   }

@@ -171,7 +171,7 @@ onBothDatabases('the job queue', (databases) => {
     const [first] = await claim('one', now);
     expect(await claim('two', now + 999)).to.deep.equal([]);
     const [second] = await claim('two', now + 1001);
-    expect(second?.fence).to.equal((first?.fence ?? 0) + 1);
+    expect(second!.fence).to.equal(first!.fence + 1);
     expect(await database.inTransaction((tx) => holdStream(tx, first!))).to.equal(false);
     expect(await database.inTransaction((tx) => holdStream(tx, second!))).to.equal(true);
   });
@@ -187,6 +187,16 @@ onBothDatabases('the job queue', (databases) => {
     await put('s', { n: 1, secret: 'words' }, { id: 'private' });
     await settle(() => Promise.resolve(), 1, { kind: { forgetBody: true } });
     expect(await findJob(database, 'private')).to.include({ state: 'done', body: '{}' });
+  });
+
+  it('refuses a worker that wakes up after its stream was purged and made anew', async () => {
+    await put('s', {}, { id: 'first' });
+    const now = systemClock.now();
+    const [sleeper] = await database.inTransaction((tx) => claimStreams(tx, 'sleeper', 1, now, now + 1));
+    await database.sql('job_stream').delete();
+    await put('s', {}, { id: 'second' });
+    await database.inTransaction((tx) => claimStreams(tx, 'other', 1, systemClock.now(), now + 60_000));
+    expect(await database.inTransaction((tx) => holdStream(tx, sleeper!))).to.equal(false);
   });
 
   it('purges what finished long ago, with its stream, and nothing else', async () => {

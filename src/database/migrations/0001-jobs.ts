@@ -9,8 +9,8 @@ export async function up(sql: Knex): Promise<void> {
     table.bigInteger('ready_at');
     table.text('lease_owner');
     table.bigInteger('lease_until');
-    /** Raised by each claim: a worker whose lease ran out can't settle anything any more. */
-    table.bigInteger('fence').notNullable().defaultTo(0);
+    /** Raised by each claim: a worker whose lease ran out can't settle anything any more. Starts at the time, so that it never returns. */
+    table.bigInteger('fence').notNullable();
   });
   await sql.raw('CREATE INDEX job_stream_ready ON job_stream (ready_at) WHERE ready_at IS NOT NULL');
   await sql.raw('CREATE INDEX job_stream_owner ON job_stream (lease_owner) WHERE lease_owner IS NOT NULL');
@@ -31,6 +31,6 @@ export async function up(sql: Knex): Promise<void> {
     table.bigInteger('finished_at');
   });
   await sql.raw(`CREATE INDEX job_queued ON job (stream, pos) WHERE state = 'queued'`);
-  await sql.raw(`CREATE INDEX job_parked ON job (created_at) WHERE state = 'parked'`);
+  await sql.raw(`CREATE INDEX job_parked ON job (stream, created_at) WHERE state = 'parked'`);
   await sql.raw(`CREATE INDEX job_finished ON job (finished_at) WHERE state IN ('done', 'discarded')`);
 }
