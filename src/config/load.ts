@@ -29,7 +29,7 @@ export interface LoadConfigOptions {
 }
 
 /** Where registration.yaml and config/ are: beside package.json, whether run from src/ or built into dist/src/. */
-function packageRoot(): string {
+export function packageRoot(): string {
   let directory = import.meta.dirname;
   while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory) directory = dirname(directory);
   return directory;
