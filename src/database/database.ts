@@ -63,7 +63,7 @@ const quiet: Knex.Logger = { warn() {}, error() {}, deprecate() {}, debug() {} }
 const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
 
 function openSqlite(path: string, options: DatabaseOptions): Knex {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return knexFactory({
     client: SqliteClient,
     connection: { filename: path },

@@ -2,4 +2,5 @@ export { openDatabase, type Database, type DatabaseOptions, type Queryable, type
 export { insertRows } from './bulk.ts';
 export { lockSqliteForServer } from './server-lock.ts';
 export { openConfiguredDatabase, sqlitePathOf } from './configured.ts';
-export { listMigrations, migrate, pendingMigrations, type MigrationStatus } from './migrate.ts';
+export { finishSqliteCopy } from './sqlite-copy.ts';
+export { listMigrations, listMissingDatabase, migrate, pendingMigrations, type MigrationStatus } from './migrate.ts';

@@ -40,6 +40,9 @@ export async function listMigrations(database: Database): Promise<MigrationStatu
   ];
 }
 
+/** What a database that is not there yet would say. */
+export const listMissingDatabase = (): MigrationStatus[] => Object.keys(migrations).map((name) => ({ name, state: 'pending' }));
+
 /** Names of the migrations that this version knows and the database lacks. */
 export async function pendingMigrations(database: Database): Promise<string[]> {
   return (await listMigrations(database)).filter(({ state }) => state === 'pending').map(({ name }) => name);
