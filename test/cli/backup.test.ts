@@ -1,0 +1,154 @@
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import BetterSqlite3 from 'better-sqlite3';
+import { expect } from 'chai';
+import { HS_TOKEN, prepareServer, type ServerProcess } from '../support/server-process.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+import { tmcp, tmcpJson, tmcpPrints } from '../support/tmcp.ts';
+
+const eventsPerTransaction = 20;
+const text = 'x'.repeat(2000);
+
+/** What a homeserver pushes: launches in one room. They stay queued, because there is no homeserver to ask about them. */
+const transaction = (number: number): string =>
+  JSON.stringify({
+    events: Array.from({ length: eventsPerTransaction }, (_, index) => ({
+      type: 'm.tween.miniapp.launch',
+      event_id: `$${number}-${index}:hs.test`,
+      room_id: '!room:hs.test',
+      sender: '@alice:hs.test',
+      content: { miniapp_id: 'ma_official_wallet', launch_params: { text } },
+    })),
+  });
+
+async function push(server: ServerProcess, number: number): Promise<void> {
+  const response = await fetch(`${server.url}/_matrix/app/v1/transactions/${number}`, { method: 'PUT', headers: { authorization: `Bearer ${HS_TOKEN}`, 'content-type': 'application/json' }, body: transaction(number) });
+  if (!response.ok) throw new Error(`transaction ${number} was answered ${response.status}`);
+}
+
+/** Pushes transactions, one after another, until told to stop; returns how many were taken. */
+async function pushWhile(server: ServerProcess, first: number, goOn: () => boolean): Promise<number> {
+  let number = first;
+  for (; goOn(); number += 1) await push(server, number);
+  return number;
+}
+
+/** How many of its events a copy has of each transaction. */
+function transactionsIn(file: string): Map<number, number> {
+  const copy = new BetterSqlite3(file, { readonly: true });
+  try {
+    const ids = copy.prepare(`SELECT id FROM job WHERE kind = 'inbound.event'`).pluck().all() as string[];
+    const counts = new Map<number, number>();
+    for (const id of ids) {
+      const number = Number(/^\$(\d+)-/.exec(id)?.[1]);
+      counts.set(number, (counts.get(number) ?? 0) + 1);
+    }
+    return counts;
+  } finally {
+    copy.close();
+  }
+}
+
+const sqliteFile = (server: ServerProcess): string => join(server.directory, 'data/tmcp.db');
+const keyRing = (server: ServerProcess): string => join(server.directory, 'data/key-ring.json');
+
+describe('tmcp backup', () => {
+  const earlier = 100;
+  let server: ServerProcess;
+  let adminToken: string;
+  let pushed: number;
+  let file: string;
+  let answer: { code: number | string | null; stdout: string; stderr: string };
+
+  before(async function () {
+    this.timeout(60_000);
+    server = await prepareServer();
+    await server.start();
+    adminToken = (await tmcpPrints(['admin', 'token', '--name', 'alice'], { env: server.env })).trimEnd();
+    for (let number = 0; number < earlier; number += 1) await push(server, number);
+
+    file = join(temporaryDirectory('backup'), 'copy.db');
+    let isDone = false;
+    const load = pushWhile(server, earlier, () => !isDone);
+    answer = await tmcp(['backup', file], { env: server.env });
+    isDone = true;
+    pushed = await load;
+  });
+  after(() => server?.stop());
+
+  it('copies a database that is written to all the time, and says how large the copy is', () => {
+    const { size, mode } = statSync(file);
+    expect({ code: answer.code, stdout: answer.stdout }).to.deep.equal({ code: 0, stdout: `${file}: ${size} bytes\n` });
+    expect(mode & 0o777).to.equal(0o600);
+    expect(readdirSync(join(file, '..'))).to.deep.equal(['copy.db']);
+    expect(pushed, 'transactions during the copy').to.be.greaterThan(earlier);
+  });
+
+  it('says that the key ring is not in it, and where that is, but nothing of it', () => {
+    expect(answer.stderr).to.contain('key ring is not in it').and.to.contain(keyRing(server));
+    const { keys } = JSON.parse(readFileSync(keyRing(server), 'utf8')) as { keys: { secret: string }[] };
+    for (const { secret } of keys) {
+      expect(answer.stderr + answer.stdout).not.to.contain(secret);
+      expect(readFileSync(file).includes(secret)).to.equal(false);
+    }
+  });
+
+  it('has everything that was acknowledged before it began, and each later transaction whole or not at all', () => {
+    const copy = new BetterSqlite3(file, { readonly: true });
+    expect(copy.pragma('integrity_check', { simple: true })).to.equal('ok');
+    expect(copy.pragma('journal_mode', { simple: true })).to.equal('delete');
+    copy.close();
+    const found = transactionsIn(file);
+    expect(new Set(found.values())).to.deep.equal(new Set([eventsPerTransaction]));
+    const numbers = [...found.keys()].sort((a, b) => a - b);
+    expect(numbers.slice(0, earlier)).to.deep.equal(Array.from({ length: earlier }, (_, number) => number));
+    expect(numbers, 'no gaps').to.deep.equal(numbers.map((_, index) => index));
+  });
+
+  it('can be restored: put into its place with the key ring, it runs', async () => {
+    const restored = await prepareServer();
+    mkdirSync(join(restored.directory, 'data'), { recursive: true });
+    copyFileSync(file, sqliteFile(restored));
+    const { checks } = JSON.parse((await tmcp(['doctor', '--json'], { env: restored.env })).stdout) as { checks: { name: string; status: string; mend?: string }[] };
+    expect(checks.find(({ name }) => name === 'key-ring')).to.deep.include({ status: 'failed' });
+    copyFileSync(keyRing(server), keyRing(restored));
+
+    await restored.start();
+
+    const response = await fetch(`${restored.url}/mini-apps/v1/ma_official_wallet/status`, { headers: { authorization: `Bearer ${adminToken}` } });
+    expect(response.status).to.equal(200);
+    const { jobs } = (await tmcpJson(['queue', 'list', '--state', 'queued', '--limit', '100000', '--json'], { env: restored.env })) as { jobs: { kind: string }[] };
+    expect(jobs.filter(({ kind }) => kind === 'inbound.event').length).to.equal(transactionsIn(file).size * eventsPerTransaction);
+    await restored.stop();
+  });
+
+  it('never overwrites a file', async () => {
+    const mine = join(temporaryDirectory('backup'), 'mine.db');
+    writeFileSync(mine, 'mine');
+    const { code, stdout, stderr } = await tmcp(['backup', mine], { env: server.env });
+    expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' });
+    expect(stderr).to.contain(`${mine} exists already`);
+    expect(readFileSync(mine, 'utf8')).to.equal('mine');
+  });
+
+  it('leaves nothing behind when the database is damaged', async () => {
+    const directory = temporaryDirectory('backup');
+    const damaged = join(directory, 'damaged.db');
+    copyFileSync(file, damaged);
+    const bytes = readFileSync(damaged);
+    bytes.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 64 * 1024);
+    writeFileSync(damaged, bytes);
+
+    const { code, stdout, stderr } = await tmcp(['backup', join(directory, 'copy.db')], { env: { TMCP_DATABASE_URL: `sqlite:${damaged}` }, cwd: directory });
+
+    expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' });
+    expect(stderr).to.match(/damaged|malformed/);
+    expect(readdirSync(directory).filter((name) => name.startsWith('copy'))).to.deep.equal([]);
+  });
+
+  it('prints JSON on request', async () => {
+    const copy = join(temporaryDirectory('backup'), 'copy.db');
+    const printed = await tmcpJson(['backup', copy, '--json'], { env: server.env });
+    expect(printed).to.deep.equal({ file: copy, size_bytes: statSync(copy).size });
+  });
+});
