@@ -1,7 +1,8 @@
 import type { Config, Registration } from '../../config/index.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { newId } from '../../kernel/ids.ts';
-import { homeserverPath } from '../../matrix/index.ts';
+// Not through the door, behind which the bridge library waits to be loaded.
+import { path as homeserverPath } from '../../matrix/homeserver.ts';
 
 /** An answer over HTTP, or why there was none. */
 export type Reply =
