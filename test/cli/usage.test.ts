@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { tmcp, type Answer } from '../support/tmcp.ts';
 
-const commands = ['start', 'register', 'doctor', 'migrate', 'admin token', 'admin tokens list', 'admin tokens revoke', 'queue list', 'queue show', 'queue replay', 'queue discard', 'backup'];
+const commands = ['start', 'register', 'doctor', 'migrate', 'keys list', 'keys rotate', 'keys add', 'admin token', 'admin tokens list', 'admin tokens revoke', 'queue list', 'queue show', 'queue replay', 'queue discard', 'backup'];
 
 describe('command line: usage', () => {
   let cwd: string;

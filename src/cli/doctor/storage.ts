@@ -2,9 +2,9 @@ import { constants, existsSync } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { countUnfinished } from '../../jobs/index.ts';
-import { systemClock } from '../../kernel/clock.ts';
 import { errorText } from '../../kernel/errors.ts';
-import { openKeyRing } from '../../security/key-ring.ts';
+import { listRingKeys } from '../../security/key-ring.ts';
+import { findLackingKey } from '../key-ring.ts';
 import { failed, ok, skipped, warning, type Check, type Finding } from './check.ts';
 import type { Subject } from './subject.ts';
 
@@ -56,20 +56,25 @@ function migrations({ database: found }: Subject): Finding {
 }
 
 /** With data and without its ring, a start would make another ring that can't open what the first one sealed. */
-async function keyRing({ config, database: found }: Subject): Promise<Finding> {
-  const path = config.security.key_ring;
-  if (!existsSync(path)) {
-    const isNew = found.state === 'missing' || (found.state === 'open' && found.pending.length > 0);
-    return isNew
-      ? warning(`${path} is not there yet`, 'start the server; then keep a copy of it apart from the database')
-      : failed(`${path} is missing, and the database holds what it sealed`, 'put the copy that you kept back before the server is started: a new one opens nothing');
-  }
-  try {
-    await openKeyRing({ path, clock: systemClock });
-  } catch (error) {
-    return failed(errorText(error), 'put the copy that you kept back, readable for the user that runs the server');
-  }
+function missingKeyRing(path: string, { database: found }: Subject): Finding {
+  const isNew = found.state === 'missing' || (found.state === 'open' && found.pending.length > 0);
+  if (isNew) return warning(`${path} is not there yet`, 'start the server; then keep a copy of it apart from the database');
+  return failed(`${path} is missing, and the database holds what it sealed`, 'put the copy that you kept back before the server is started: a new one opens nothing');
+}
+
+async function keyRing(subject: Subject): Promise<Finding> {
+  const path = subject.config.security.key_ring;
+  if (!existsSync(path)) return missingKeyRing(path, subject);
   const mode = (await stat(path)).mode & 0o777;
+  const mend = 'put the copy that you kept back, readable for the user that runs the server';
+  try {
+    listRingKeys(path);
+    const { database: found } = subject;
+    const lacking = found.state === 'open' && found.pending.length === 0 ? await findLackingKey(path, found.database) : undefined;
+    if (lacking !== undefined) return failed(`${path} lacks ${lacking}: this database was sealed with another ring`, mend);
+  } catch (error) {
+    return failed(errorText(error), mend);
+  }
   if ((mode & 0o077) !== 0) return failed(`${path}: others on this machine can read it (mode ${mode.toString(8).padStart(4, '0')})`, `chmod 600 ${path}`);
   return ok(path);
 }
