@@ -1,7 +1,10 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
 import { expect } from 'chai';
+import { finishSqliteCopy, openDatabase } from '../../src/database/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { HS_TOKEN, prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { tmcp, tmcpJson, tmcpPrints } from '../support/tmcp.ts';
@@ -9,15 +12,16 @@ import { tmcp, tmcpJson, tmcpPrints } from '../support/tmcp.ts';
 const eventsPerTransaction = 20;
 const text = 'x'.repeat(2000);
 
-/** What a homeserver pushes: launches in one room. They stay queued, because there is no homeserver to ask about them. */
+/** What a homeserver pushes: invitations. They stay queued, because there is no homeserver where they could be followed. */
 const transaction = (number: number): string =>
   JSON.stringify({
     events: Array.from({ length: eventsPerTransaction }, (_, index) => ({
-      type: 'm.tween.miniapp.launch',
+      type: 'm.room.member',
       event_id: `$${number}-${index}:hs.test`,
       room_id: '!room:hs.test',
       sender: '@alice:hs.test',
-      content: { miniapp_id: 'ma_official_wallet', launch_params: { text } },
+      state_key: '@_tmcp:hs.test',
+      content: { membership: 'invite', text },
     })),
   });
 
@@ -33,14 +37,16 @@ async function pushWhile(server: ServerProcess, first: number, goOn: () => boole
   return number;
 }
 
-/** How many of its events a copy has of each transaction. */
+/** How many of its events a copy has of each transaction, taken apart already or not yet. */
 function transactionsIn(file: string): Map<number, number> {
   const copy = new BetterSqlite3(file, { readonly: true });
   try {
-    const ids = copy.prepare(`SELECT id FROM job WHERE kind = 'inbound.event'`).pluck().all() as string[];
+    const events = copy.prepare(`SELECT id FROM job WHERE kind = 'inbound.event'`).pluck().all() as string[];
+    const whole = copy.prepare(`SELECT body FROM job WHERE kind = 'inbound.received' AND state = 'queued'`).pluck().all() as string[];
+    const ids = new Set([...events, ...whole].flatMap((found) => found.match(/\$\d+-\d+:hs\.test/g) ?? []));
     const counts = new Map<number, number>();
     for (const id of ids) {
-      const number = Number(/^\$(\d+)-/.exec(id)?.[1]);
+      const number = parseInt(id.slice(1), 10);
       counts.set(number, (counts.get(number) ?? 0) + 1);
     }
     return counts;
@@ -117,8 +123,13 @@ describe('tmcp backup', () => {
 
     const response = await fetch(`${restored.url}/mini-apps/v1/ma_official_wallet/status`, { headers: { authorization: `Bearer ${adminToken}` } });
     expect(response.status).to.equal(200);
-    const { jobs } = (await tmcpJson(['queue', 'list', '--state', 'queued', '--limit', '100000', '--json'], { env: restored.env })) as { jobs: { kind: string }[] };
-    expect(jobs.filter(({ kind }) => kind === 'inbound.event').length).to.equal(transactionsIn(file).size * eventsPerTransaction);
+    await eventually(
+      async () => {
+        const { jobs } = (await tmcpJson(['queue', 'list', '--state', 'queued', '--limit', '100000', '--json'], { env: restored.env })) as { jobs: { kind: string }[] };
+        expect(jobs.filter(({ kind }) => kind === 'inbound.event').length).to.equal(transactionsIn(file).size * eventsPerTransaction);
+      },
+      { description: 'all transactions taken apart' },
+    );
     await restored.stop();
   });
 
@@ -150,5 +161,38 @@ describe('tmcp backup', () => {
     const copy = join(temporaryDirectory('backup'), 'copy.db');
     const printed = await tmcpJson(['backup', copy, '--json'], { env: server.env });
     expect(printed).to.deep.equal({ file: copy, size_bytes: statSync(copy).size });
+  });
+});
+
+describe('the copy of an SQLite database', () => {
+  it('is not started over by commits of other processes', async () => {
+    const directory = temporaryDirectory('copy');
+    const source = join(directory, 'source.db');
+    const database = openDatabase({ url: `sqlite:${source}`, poolSize: 1, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
+    await database.check();
+    const writer = new BetterSqlite3(source);
+    writer.exec('CREATE TABLE note (text TEXT)');
+    const insert = writer.prepare('INSERT INTO note VALUES (?)');
+    writer.transaction(() => {
+      for (let count = 0; count < 5000; count += 1) insert.run(text);
+    })();
+
+    let isDone = false;
+    const copying = database.backup(join(directory, 'copy.db')).finally(() => (isDone = true));
+    // Each turn of the event loop that copies a part meets a new commit.
+    let turns = 0;
+    for (; !isDone && turns < 1000; turns += 1) {
+      insert.run(text);
+      await setImmediate();
+    }
+
+    await copying;
+    writer.close();
+    await database.close();
+    expect(turns).to.be.below(1000);
+    expect(finishSqliteCopy(join(directory, 'copy.db'))).to.deep.equal([]);
+    const copy = new BetterSqlite3(join(directory, 'copy.db'), { readonly: true });
+    expect(copy.prepare('SELECT count(*) FROM note').pluck().get()).to.be.within(5000, 5000 + turns);
+    copy.close();
   });
 });
