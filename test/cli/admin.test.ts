@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { tmcp, tmcpPrints, type Answer } from '../support/tmcp.ts';
 
-describe('tmcp admin, beside a running server', () => {
+describe('tmcp admin, beside a running server', function () {
+  this.timeout(60_000);
   let server: ServerProcess;
   before(async () => {
     server = await prepareServer();

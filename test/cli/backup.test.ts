@@ -58,7 +58,8 @@ function transactionsIn(file: string): Map<number, number> {
 const sqliteFile = (server: ServerProcess): string => join(server.directory, 'data/tmcp.db');
 const keyRing = (server: ServerProcess): string => join(server.directory, 'data/key-ring.json');
 
-describe('tmcp backup', () => {
+describe('tmcp backup', function () {
+  this.timeout(60_000);
   const earlier = 100;
   let server: ServerProcess;
   let adminToken: string;
@@ -164,7 +165,8 @@ describe('tmcp backup', () => {
   });
 });
 
-describe('the copy of an SQLite database', () => {
+describe('the copy of an SQLite database', function () {
+  this.timeout(60_000);
   it('is not started over by commits of other processes', async () => {
     const directory = temporaryDirectory('copy');
     const source = join(directory, 'source.db');

@@ -39,7 +39,8 @@ const secrets: string[] = [];
 type Registration = Record<string, unknown> & { as_token: string; hs_token: string };
 const readRegistration = (file: string): Registration => parse(readFileSync(file, 'utf8')) as Registration;
 
-describe('tmcp doctor, with the registration that "tmcp register" made', () => {
+describe('tmcp doctor, with the registration that "tmcp register" made', function () {
+  this.timeout(60_000);
   let synapse: Synapse;
   let server: ServerProcess;
   let file: string;
@@ -142,7 +143,8 @@ describe('tmcp doctor, with the registration that "tmcp register" made', () => {
   });
 });
 
-describe('tmcp doctor, without a homeserver', () => {
+describe('tmcp doctor, without a homeserver', function () {
+  this.timeout(60_000);
   let server: ServerProcess;
   let data: string;
   beforeEach(async () => {
@@ -225,7 +227,8 @@ describe('tmcp doctor, without a homeserver', () => {
   });
 });
 
-describe('tmcp doctor, with what answers in the place of a homeserver', () => {
+describe('tmcp doctor, with what answers in the place of a homeserver', function () {
+  this.timeout(60_000);
   let other: TestServer;
   let env: Readonly<Record<string, string>>;
   let answer: { status: number; headers: Record<string, string>; body: object };

@@ -17,7 +17,8 @@ interface Keys {
   key_ring: { id: string; state: string }[];
 }
 
-describe('tmcp keys', () => {
+describe('tmcp keys', function () {
+  this.timeout(60_000);
   let server: ServerProcess;
   let ring: string;
   before(async () => {
@@ -31,8 +32,26 @@ describe('tmcp keys', () => {
   const rotate = async (): Promise<string> => (await tmcpPrints(['keys', 'rotate'], { env: server.env })).trimEnd();
   const inState = ({ signing }: Keys, state: string): string[] => signing.filter((key) => key.state === state).map(({ kid }) => kid);
 
-  it('makes the next signing key the current one, and lets the old one verify for as long as tokens live', async () => {
+  const published = async (): Promise<string[]> => {
+    const { keys } = (await (await fetch(`${server.url}/.well-known/jwks.json`)).json()) as { keys: { kid: string }[] };
+    return keys.map(({ kid }) => kid);
+  };
+
+  it('lists the signing keys that the server publishes, also after a rotation', async () => {
+    const before = await list();
+    expect(before.signing.map(({ state }) => state)).to.have.members(['current', 'next']);
+    expect(await published()).to.have.members(before.signing.map(({ kid }) => kid));
+
     await rotate();
+    await server.stop();
+    await server.start();
+
+    const after = await list();
+    expect(after.signing.map(({ state }) => state)).to.have.members(['retired', 'current', 'next']);
+    expect(await published()).to.have.members(after.signing.map(({ kid }) => kid));
+  });
+
+  it('makes the next signing key the current one, and lets the old one verify for as long as tokens live', async () => {
     const before = await list();
     const [current] = inState(before, 'current');
     const [next] = inState(before, 'next');

@@ -9,7 +9,8 @@ import { tmcp, tmcpJson, tmcpPrints } from '../support/tmcp.ts';
 const migrationNames = (list: unknown): string[] => (list as { migrations: { name: string }[] }).migrations.map(({ name }) => name);
 const migrationStates = (list: unknown): string[] => (list as { migrations: { state: string }[] }).migrations.map(({ state }) => state);
 
-describe('tmcp migrate', () => {
+describe('tmcp migrate', function () {
+  this.timeout(60_000);
   it('lists the migrations of a database that is not there, makes it, and then has nothing to do', async () => {
     const cwd = temporaryDirectory('migrate');
     const before = await tmcpJson(['migrate', '--status', '--json'], { cwd });
@@ -25,7 +26,6 @@ describe('tmcp migrate', () => {
   });
 
   it('does the same on PostgreSQL, whose password nobody sees', async function () {
-    this.timeout(60_000);
     requireOrSkip(this, await postgresAvailable());
     const url = new URL(await (await sharedPostgres()).createDatabase());
     const password = 'hunter2-do-not-show';

@@ -18,7 +18,8 @@ interface ListedJob {
 
 const bot = '@_tmcp:hs.test';
 
-describe('tmcp queue, with jobs that a homeserver refuses', () => {
+describe('tmcp queue, with jobs that a homeserver refuses', function () {
+  this.timeout(60_000);
   let synapse: Synapse;
   let server: ServerProcess;
   let alice: MatrixUser;

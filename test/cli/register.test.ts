@@ -15,7 +15,8 @@ interface RegistrationFile {
 const shipped = resolve(import.meta.dirname, '../../registration.yaml');
 const url = 'https://tmcp.example.org';
 
-describe('tmcp register', () => {
+describe('tmcp register', function () {
+  this.timeout(60_000);
   let cwd: string;
   let file: string;
   beforeEach(() => {

@@ -6,7 +6,8 @@ import { tmcp, type Answer } from '../support/tmcp.ts';
 
 const commands = ['start', 'register', 'doctor', 'migrate', 'keys list', 'keys rotate', 'keys add', 'admin token', 'admin tokens list', 'admin tokens revoke', 'queue list', 'queue show', 'queue replay', 'queue discard', 'backup'];
 
-describe('command line: usage', () => {
+describe('command line: usage', function () {
+  this.timeout(60_000);
   let cwd: string;
   beforeEach(() => {
     cwd = temporaryDirectory('usage');
