@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isLoopbackHost, loadConfig, loadRegistration, type Config, type Registration } from './config/index.ts';
 import { buildApp, type App } from './app.ts';
-import { lockSqliteForServer, migrate, openDatabase, type Database } from './database/index.ts';
+import { lockSqliteForServer, migrate, openConfiguredDatabase, sqlitePathOf } from './database/index.ts';
 import { systemClock } from './kernel/clock.ts';
 import { errorText } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
@@ -32,11 +32,6 @@ const closeServer = (server: Server, graceMs: number): Promise<void> =>
     });
     server.closeIdleConnections();
   });
-
-export function openConfiguredDatabase(config: Config): Database {
-  const { database } = config;
-  return openDatabase({ url: database.url, poolSize: database.pool_size, busyTimeoutMs: database.busy_timeout_ms, lockTimeoutMs: database.lock_timeout_ms });
-}
 
 export function openHomeserver(config: Config, registration: Registration): BridgeHomeserver {
   return new BridgeHomeserver({
@@ -92,7 +87,8 @@ export async function start(configFile: string | undefined): Promise<void> {
   surviveStrays(log);
 
   const database = openConfiguredDatabase(config);
-  const lock = database.dialect === 'sqlite' ? lockSqliteForServer(config.database.url.slice('sqlite:'.length)) : undefined;
+  const sqlitePath = sqlitePathOf(config.database.url);
+  const lock = sqlitePath === undefined ? undefined : lockSqliteForServer(sqlitePath);
   await migrate(database);
   const keyRing = await openKeyRing({ path: config.security.key_ring, clock: systemClock });
   const homeserver = openHomeserver(config, registration);

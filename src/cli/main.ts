@@ -1,4 +1,13 @@
 #!/usr/bin/env node
-import { start } from '../main.ts';
+import { reportFailure } from './failure.ts';
+import { buildProgram } from './program.ts';
 
-await start(undefined);
+// "tmcp queue list | head -1": the reader has what it wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  // Not left to the event loop: what a failed start has opened would keep the process alive.
+  process.exit(reportFailure(error));
+}

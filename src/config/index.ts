@@ -2,4 +2,4 @@
 export { type Config, loadConfig, type LoadConfigOptions } from './load.ts';
 export { isLoopbackHost, isLoopbackUrl } from './loopback.ts';
 export { ConfigError, type ConfigProblem } from './problems.ts';
-export { developmentTokens, loadRegistration, type Registration, type RegistrationNamespace, usesDevelopmentTokens } from './registration.ts';
+export { developmentTokens, loadRegistration, readRegistrationTokens, type Registration, type RegistrationNamespace, usesDevelopmentTokens } from './registration.ts';

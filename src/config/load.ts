@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ConfigFile } from '../generated/config.ts';
+import { packageRoot } from './package-root.ts';
 import { ConfigError } from './problems.ts';
 import { checkRules, isDevelopment } from './rules.ts';
 import { type Setting, settings } from './schema.ts';
@@ -26,13 +27,6 @@ export interface LoadConfigOptions {
   readonly cwd?: string;
   /** For the commands that make or mend the registration. */
   readonly ignoreRegistration?: boolean;
-}
-
-/** Where registration.yaml and config/ are: beside package.json, whether run from src/ or built into dist/src/. */
-function packageRoot(): string {
-  let directory = import.meta.dirname;
-  while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory) directory = dirname(directory);
-  return directory;
 }
 
 function resolvePath(path: string, { node }: Pick<Setting, 'node'>, dataDir: string, cwd: string): string {

@@ -123,3 +123,14 @@ export function loadRegistration(path: string): Registration {
   if (registration === undefined) throw new ConfigError(problems);
   return registration;
 }
+
+/**
+ * The two tokens of a registration file, whatever else is wrong with it: for making it anew.
+ * @throws ConfigError when they cannot be read.
+ */
+export function readRegistrationTokens(path: string): { readonly asToken: string; readonly hsToken: string } {
+  const { file, problems = [] } = readYaml(path, path);
+  const { as_token: asToken, hs_token: hsToken } = isFields(file?.value) ? file.value : {};
+  if (isText(asToken) && isText(hsToken)) return { asToken, hsToken };
+  throw new ConfigError(problems.length > 0 ? problems : [{ key: path, problem: 'as_token or hs_token is missing', allowed: 'two secret texts' }]);
+}

@@ -49,6 +49,7 @@ const maxTries = 10;
 /** serialization_failure, deadlock_detected */
 const retriedSqlStates = new Set(['40001', '40P01']);
 const int8Oid = 20;
+const backupPagesPerStep = 1000;
 
 const safeInteger = (text: string): number => {
   const value = Number(text);
@@ -62,7 +63,7 @@ const quiet: Knex.Logger = { warn() {}, error() {}, deprecate() {}, debug() {} }
 const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
 
 function openSqlite(path: string, options: DatabaseOptions): Knex {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return knexFactory({
     client: SqliteClient,
     connection: { filename: path },
@@ -157,8 +158,11 @@ export function openDatabase(options: DatabaseOptions): Database {
       const client = sql.client as { acquireConnection(): Promise<SqliteConnection>; releaseConnection(c: SqliteConnection): Promise<void> };
       const connection = await client.acquireConnection();
       try {
-        await connection.backup(file);
+        // Without a read transaction that stays at one state, each commit of another process starts the copy over, for ever.
+        connection.exec('BEGIN; SELECT count(*) FROM sqlite_schema');
+        await connection.backup(file, { progress: () => backupPagesPerStep });
       } finally {
+        if (connection.inTransaction) connection.exec('ROLLBACK');
         await client.releaseConnection(connection);
       }
     },

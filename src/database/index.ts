@@ -1,4 +1,6 @@
 export { openDatabase, type Database, type DatabaseOptions, type Queryable, type Transaction } from './database.ts';
 export { insertRows } from './bulk.ts';
 export { lockSqliteForServer } from './server-lock.ts';
-export { migrate, pendingMigrations } from './migrate.ts';
+export { openConfiguredDatabase, sqlitePathOf } from './configured.ts';
+export { finishSqliteCopy } from './sqlite-copy.ts';
+export { listMigrations, listMissingDatabase, migrate, pendingMigrations, type MigrationStatus } from './migrate.ts';

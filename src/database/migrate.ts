@@ -24,9 +24,26 @@ export async function migrate(database: Database): Promise<string[]> {
   });
 }
 
+export interface MigrationStatus {
+  readonly name: string;
+  /** `unknown` ones were run by a newer version: this one can't use the database. */
+  readonly state: 'done' | 'pending' | 'unknown';
+}
+
+/** The migrations that this version knows or the database has, in order. */
+export async function listMigrations(database: Database): Promise<MigrationStatus[]> {
+  const known = Object.keys(migrations);
+  const done = (await database.sql.schema.hasTable('schema_migration')) ? await database.sql<{ name: string }>('schema_migration').pluck('name') : [];
+  return [
+    ...known.map((name) => ({ name, state: done.includes(name) ? ('done' as const) : ('pending' as const) })),
+    ...done.filter((name) => !known.includes(name)).map((name) => ({ name, state: 'unknown' as const })),
+  ];
+}
+
+/** What a database that is not there yet would say. */
+export const listMissingDatabase = (): MigrationStatus[] => Object.keys(migrations).map((name) => ({ name, state: 'pending' }));
+
 /** Names of the migrations that this version knows and the database lacks. */
 export async function pendingMigrations(database: Database): Promise<string[]> {
-  if (!(await database.sql.schema.hasTable('schema_migration'))) return Object.keys(migrations);
-  const done = await database.sql<{ name: string }>('schema_migration').pluck('name');
-  return Object.keys(migrations).filter((name) => !done.includes(name));
+  return (await listMigrations(database)).filter(({ state }) => state === 'pending').map(({ name }) => name);
 }

@@ -199,6 +199,14 @@ export async function replayJob(tx: Transaction, id: string, now: number): Promi
   return true;
 }
 
+/** Queues all parked jobs again, each stream's in its old order. Returns how many. */
+export async function replayParkedJobs(tx: Transaction, now: number): Promise<number> {
+  const rows = await tx.sql('job').where({ state: 'parked' }).update({ state: 'queued', attempts: 0, next_at: now, finished_at: null }).returning<{ stream: string }[]>('stream');
+  const streams = [...new Set(rows.map(({ stream }) => stream))].sort();
+  for (let i = 0; i < streams.length; i += 500) await tx.sql('job_stream').whereIn('stream', streams.slice(i, i + 500)).update({ ready_at: now });
+  return rows.length;
+}
+
 export async function discardJob(tx: Transaction, id: string, now: number): Promise<boolean> {
   return (await tx.sql('job').where({ id, state: 'parked' }).update({ state: 'discarded', finished_at: now })) === 1;
 }

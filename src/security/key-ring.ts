@@ -128,6 +128,14 @@ export async function addKey(options: KeyRingOptions): Promise<string> {
   }
 }
 
+/** The keys of a ring by id, oldest first; the last one seals. Throws when there is no ring. */
+export function listRingKeys(path: string): { readonly id: string; readonly createdAt: number }[] {
+  return parseRing(path).keys.map(({ id, created_at: createdAt }) => ({ id, createdAt }));
+}
+
+/** The id of the key that a value was sealed with. */
+export const sealingKeyOf = (sealed: string): string => sealed.split('.')[1] ?? '';
+
 /** Opens the ring, making it if there is none. */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   let ring = await readOrMake(options);

@@ -1,0 +1,50 @@
+import { expect } from 'chai';
+import { prepareServer, type ServerProcess } from '../support/server-process.ts';
+import { tmcp, tmcpPrints, type Answer } from '../support/tmcp.ts';
+
+describe('tmcp admin, beside a running server', function () {
+  this.timeout(60_000);
+  let server: ServerProcess;
+  before(async () => {
+    server = await prepareServer();
+    await server.start();
+  });
+  after(() => server?.stop());
+
+  const run = (...args: string[]): Promise<Answer> => tmcp(args, { env: server.env });
+  const issue = async (...args: string[]): Promise<string> => (await tmcpPrints(['admin', 'token', ...args], { env: server.env })).trimEnd();
+  const statusWith = async (token: string): Promise<number> => (await fetch(`${server.url}/mini-apps/v1/ma_official_wallet/status`, { headers: { authorization: `Bearer ${token}` } })).status;
+
+  it('prints a token and nothing else, which the HTTP interface accepts', async () => {
+    const { code, stdout, stderr } = await run('admin', 'token', '--name', 'alice');
+    expect(code).to.equal(0);
+    expect(stdout).to.match(/^adm_[\w-]{43}\n$/);
+    expect(stderr).to.contain('administrator alice, good until').and.not.to.contain(stdout.trimEnd());
+    expect(await statusWith(stdout.trimEnd())).to.equal(200);
+    expect(await statusWith(`${stdout.trimEnd()}x`)).to.equal(401);
+  });
+
+  it('revokes the tokens of a name at once, and only those', async () => {
+    const [first, second, other] = [await issue('--name', 'bob'), await issue('--name', 'bob', '--days', '1'), await issue('--name', 'carol')];
+
+    const { code, stdout, stderr } = await run('admin', 'tokens', 'revoke', 'bob');
+
+    expect({ code, stdout, stderr }).to.deep.equal({ code: 0, stdout: '', stderr: 'revoked 2 tokens of bob\n' });
+    expect([await statusWith(first), await statusWith(second), await statusWith(other)]).to.deep.equal([401, 401, 200]);
+    expect((await run('admin', 'tokens', 'revoke', 'bob')).code).to.equal(1);
+    expect((await run('admin', 'tokens', 'revoke', 'nobody')).code).to.equal(1);
+  });
+
+  it('lists tokens with their lifetimes and without the tokens', async () => {
+    const token = await issue('--name', 'dora', '--days', '7');
+    const answer = await run('admin', 'tokens', 'list', '--json');
+    const { tokens } = JSON.parse(answer.stdout) as { tokens: { name: string; state: string; created_at: string; expires_at: string }[] };
+    const dora = tokens.find(({ name }) => name === 'dora');
+    expect(dora?.state).to.equal('good');
+    expect(Date.parse(dora?.expires_at ?? '') - Date.parse(dora?.created_at ?? '')).to.equal(7 * 24 * 60 * 60_000);
+    expect(tokens.filter(({ name }) => name === 'bob').map(({ state }) => state)).to.deep.equal(['revoked', 'revoked']);
+    expect(answer.stdout).not.to.contain(token);
+    const table = await run('admin', 'tokens', 'list');
+    expect(table.stdout).to.match(/^NAME +STATE +CREATED +EXPIRES\n/).and.to.match(/^dora +good +/m);
+  });
+});
