@@ -8,6 +8,7 @@ import { systemClock } from './kernel/clock.ts';
 import { errorText } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
 import { BridgeHomeserver } from './matrix/index.ts';
+import { requireFittingRing } from './oauth/index.ts';
 import { createLog, metricsServer } from './operations/index.ts';
 import { openKeyRing } from './security/key-ring.ts';
 
@@ -90,6 +91,7 @@ export async function start(configFile: string | undefined): Promise<void> {
   const sqlitePath = sqlitePathOf(config.database.url);
   const lock = sqlitePath === undefined ? undefined : lockSqliteForServer(sqlitePath);
   await migrate(database);
+  await requireFittingRing(config.security.key_ring, database);
   const keyRing = await openKeyRing({ path: config.security.key_ring, clock: systemClock });
   const homeserver = openHomeserver(config, registration);
   const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version });

@@ -1,6 +1,13 @@
 #!/usr/bin/env node
-import { reportFailure } from './failure.ts';
-import { buildProgram } from './program.ts';
+import { enableCompileCache } from 'node:module';
+
+// What this program writes (database, keys, registration, backups) is its owner's alone.
+process.umask(0o077);
+// Sources are read once, not at each start.
+enableCompileCache();
+
+const { reportFailure } = await import('./failure.ts');
+const { buildProgram } = await import('./program.ts');
 
 // "tmcp queue list | head -1": the reader has what it wanted.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

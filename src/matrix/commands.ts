@@ -48,7 +48,9 @@ export function createCommandHandler(deps: CommandDependencies): (job: Job) => P
     const { event } = job.body as InboundJob;
     const command = commands.get(event.type);
     if (command === undefined || event.stateKey !== undefined || isServiceLocalpart(localpartOf(event.sender)) || isReference(event)) return undefined;
-    if (!(await mayBeAnswered(event))) return undefined;
+    // A further try of the same event is not another command; one that waited for the homeserver counts as the first.
+    const isFirstTry = job.attempt === 1 && job.unsettledSince === undefined;
+    if (isFirstTry && !(await mayBeAnswered(event))) return undefined;
     try {
       await check(event);
       const record = await command.handle(event);

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Park, RateLimited, Unavailable, type Job, type JobKind, type Recording } from '../jobs/index.ts';
 import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { AppError } from '../kernel/errors.ts';
 import type { RoomId, UserId } from '../kernel/ids.ts';
 import { jobKind, type EventJob, type ProfileJob } from './events.ts';
 import { HomeserverError, HomeserverUnreachable, isErrcode, path, type Homeserver } from './homeserver.ts';
@@ -27,7 +28,7 @@ const defaultRetryMs = 2000;
 
 /** What a homeserver's answer means for a job. */
 export function asJobError(error: unknown): unknown {
-  if (error instanceof HomeserverUnreachable) return new Unavailable(error.message);
+  if (error instanceof HomeserverUnreachable || (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE')) return new Unavailable(error.message);
   if (!(error instanceof HomeserverError)) return error;
   if (error.status === 429) return new RateLimited(error.retryAfterMs ?? defaultRetryMs, error.message);
   return new Park(error.message);

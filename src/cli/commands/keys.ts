@@ -37,7 +37,7 @@ const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => 
 async function rotate(_options: object, command: Command): Promise<void> {
   const config = await configured(command);
   const { systemClock: clock } = await import('../../kernel/clock.ts');
-  const { findLackingKey } = await import('../key-ring.ts');
+  const { findLackingKey } = await import('../../oauth/key-ring-fit.ts');
   const { createSigningKeys } = await import('../../oauth/keys.ts');
   const { openKeyRing } = await import('../../security/key-ring.ts');
   const keyRing = await openKeyRing({ path: config.security.key_ring, clock });

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { countUnfinished } from '../../jobs/index.ts';
 import { errorText } from '../../kernel/errors.ts';
 import { listRingKeys } from '../../security/key-ring.ts';
-import { findLackingKey } from '../key-ring.ts';
+import { findLackingKey } from '../../oauth/key-ring-fit.ts';
 import { failed, ok, skipped, warning, type Check, type Finding } from './check.ts';
 import type { Subject } from './subject.ts';
 
