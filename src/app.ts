@@ -114,6 +114,7 @@ function buildOAuth(deps: AppDependencies, { rooms }: Matrix, miniapps: MiniApps
       accessTokenMs: config.oauth.access_token_seconds * 1000,
       firstPartyTokenMs: config.oauth.first_party_access_token_seconds * 1000,
       refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
+      refreshGraceMs: config.oauth.refresh_grace_seconds * 1000,
       consentMs: consentLifetimeMs,
     },
   });

@@ -19,6 +19,8 @@ export interface OAuthOptions {
   readonly firstPartyTokenMs: number;
   /** 30 days by default (section 4.15). */
   readonly refreshTokenMs: number;
+  /** How long a spent refresh token gets the same successor once more: 10 s (decision D3). */
+  readonly refreshGraceMs: number;
   /** How long a question for consent can be answered. */
   readonly consentMs: number;
 }

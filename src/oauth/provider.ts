@@ -8,9 +8,10 @@ import { clientProperty, ourClient, tokenExchangeGrant } from './client-metadata
 import { isAvailableTo, isReservedAudience, isSecretOf } from './clients.ts';
 import type { OAuthParts } from './deps.ts';
 import { OAuthError } from './oauth-error.ts';
+import { registerRefresh } from './refresh.ts';
 import { isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
-import { extendSession, type Session } from './session-repo.ts';
-import { registerTokenExchange, sessionSlackMs } from './token-exchange.ts';
+import type { Session } from './session-repo.ts';
+import { registerTokenExchange } from './token-exchange.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
@@ -95,16 +96,11 @@ async function userContextOf(parts: OAuthParts, session: Session, scopes: readon
   }
 }
 
-/** Signs the library's access token as a TEP, and keeps the session alive as long as its newest refresh token. */
+/** Signs the library's access token as a TEP. */
 async function issueTep(parts: OAuthParts, token: AccessToken): Promise<string> {
   const session = await parts.sessions.find(token.grantId);
   if (session === undefined) throw new errors.InvalidGrant('the session has ended');
   const scopes = parseScopes(token.scope);
-  const now = parts.clock.now();
-  if (!isReservedAudience(session.audience) && session.expiresAt < now + parts.options.refreshTokenMs) {
-    await extendSession(parts.database, session.id, now + parts.options.refreshTokenMs + sessionSlackMs);
-    parts.sessions.forget([session.id]);
-  }
   return parts.tokens.sign({ session, scopes, lifetimeMs: token.expiration * 1000, userContext: await userContextOf(parts, session, scopes) });
 }
 
@@ -182,6 +178,7 @@ export function createProvider(parts: OAuthParts): Provider {
     },
   });
   registerTokenExchange(provider, parts);
+  registerRefresh(provider, parts);
 
   provider.use(async (ctx: KoaContextWithOIDC, next) => {
     await next();

@@ -23,6 +23,9 @@ export interface Session {
   readonly expiresAt: number;
 }
 
+/** Beyond the life of a refresh token that is issued now, so that the session is not extended at each use. */
+export const sessionSlackMs = 24 * 3_600_000;
+
 interface SessionRow {
   id: string;
   user_id: string;

@@ -11,12 +11,10 @@ import { exchangeParameters, readExchangeRequest, tepTokenType, type ExchangeReq
 import { matrixTokenRefused, OAuthError } from './oauth-error.ts';
 import { proveUser } from './prove.ts';
 import { decideScopes, expandWildcards, firstPartyScopes, obtainableScopes, type ScopeDecision } from './scopes.ts';
-import { insertSession, lockUserWallet, markRevoked, spendToken, type Session } from './session-repo.ts';
+import { insertSession, lockUserWallet, markRevoked, sessionSlackMs, spendToken, type Session } from './session-repo.ts';
 
 /** OpenID tokens do not say when they end (Synapse: an hour); their hashes stay for much longer. */
 const spentTokenMs = 7 * 24 * 3_600_000;
-/** Beyond the life of a refresh token that is issued now, so that the session is not extended at each use. */
-export const sessionSlackMs = 24 * 3_600_000;
 
 type Outcome = { readonly session: Session; readonly refreshToken: string | undefined; readonly replaced: readonly string[] } | { readonly consentSession: string; readonly decision: ScopeDecision };
 

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 /** The authorization server: sessions, what users have granted, keys, and the short-lived entries of oidc-provider. */
 export async function up(sql: Knex): Promise<void> {
   await createEntries(sql);
+  await createRotations(sql);
   await createSessions(sql);
   await createConsent(sql);
   await createSpentTokens(sql);
@@ -30,6 +31,18 @@ async function createEntries(sql: Knex): Promise<void> {
   await sql.raw('CREATE INDEX oidc_entry_account ON oidc_entry (account_id, client_id) WHERE account_id IS NOT NULL');
   await sql.raw('CREATE UNIQUE INDEX oidc_entry_user_code ON oidc_entry (user_code_hash) WHERE user_code_hash IS NOT NULL');
   await sql.raw('CREATE UNIQUE INDEX oidc_entry_uid ON oidc_entry (uid_hash) WHERE uid_hash IS NOT NULL');
+}
+
+async function createRotations(sql: Knex): Promise<void> {
+  await sql.schema.createTable('refresh_rotation', (table) => {
+    /** SHA-256 of the refresh token that was spent, and of the one that took its place. */
+    table.text('token_hash').primary();
+    table.text('successor_hash').notNullable().unique();
+    table.text('salt').notNullable();
+    table.text('request_hash').notNullable();
+    table.bigInteger('expires_at').notNullable();
+  });
+  await sql.raw('CREATE INDEX refresh_rotation_expiry ON refresh_rotation (expires_at)');
 }
 
 async function createSessions(sql: Knex): Promise<void> {

@@ -117,7 +117,7 @@ onEachDatabase('access tokens (decision D3)', (fresh) => {
   });
 
   it('of an issuer with another address are refused, though key and session are the same', async () => {
-    const options = { issuer: 'https://moved.example', accessTokenMs: hour, firstPartyTokenMs: hour, refreshTokenMs: 24 * hour, consentMs: hour };
+    const options = { ...world.options, issuer: 'https://moved.example' };
     const moved = await world.startInstance({ options });
     const theirs = String((await exchange(moved, { client_id: 'ma_other', subject_token: 'syt_alice' })).body.access_token);
     expect((await me(moved, theirs)).status).to.equal(200);

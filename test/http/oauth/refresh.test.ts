@@ -30,22 +30,130 @@ onEachDatabase('refresh, introspection, revocation', (fresh) => {
       expect(after).to.deep.equal(before);
     });
 
-    it('of a used token ends the whole family', async () => {
-      const first = await open();
-      const second = (await refresh(first.refresh_token)).body as Record<string, string>;
-      expectInvalidGrant(await refresh(first.refresh_token));
-      expectInvalidGrant(await refresh(second.refresh_token));
-      for (const token of [first.access_token, second.access_token]) expect((await me(world.first, token)).status).to.equal(401);
+    describe('of a used token', () => {
+      const expectDead = async (...families: Record<string, unknown>[]): Promise<void> => {
+        for (const { access_token: token, refresh_token } of families) {
+          expect((await me(world.first, token)).status).to.equal(401);
+          expectInvalidGrant(await refresh(String(refresh_token)));
+        }
+      };
+
+      it('gets the same successor within ten seconds: its answer may have been lost', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        world.clock.advance(9_000);
+        const again = await refresh(first.refresh_token);
+        expect([again.status, again.body.refresh_token]).to.deep.equal([200, second.refresh_token]);
+        expect(again.body.access_token).not.to.equal(second.access_token);
+        for (const token of [second.access_token, again.body.access_token]) expect((await me(world.first, token)).status).to.equal(200);
+        expect((await refresh(String(second.refresh_token))).status).to.equal(200);
+      });
+
+      it('gets it from another instance too', async () => {
+        const other = await world.startRival();
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        expect((await refresh(first.refresh_token, {}, other)).body.refresh_token).to.equal(second.refresh_token);
+      });
+
+      it('ends the whole family after ten seconds', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        world.clock.advance(10_000);
+        expectInvalidGrant(await refresh(first.refresh_token));
+        await expectDead(first, second);
+      });
+
+      it('ends it the second time', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        expect((await refresh(first.refresh_token)).status).to.equal(200);
+        expectInvalidGrant(await refresh(first.refresh_token));
+        await expectDead(first, second);
+      });
+
+      it('ends it when the successor is in use already', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        const third = (await refresh(String(second.refresh_token))).body;
+        expectInvalidGrant(await refresh(first.refresh_token));
+        await expectDead(second, third);
+      });
+
+      it('ends it when something else is asked', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        expectInvalidGrant(await refresh(first.refresh_token, { scope: 'storage:read' }));
+        await expectDead(second);
+      });
+
+      it('by a client that it is not of changes nothing', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        for (let i = 0; i < 3; i += 1) expectInvalidGrant(await refresh(first.refresh_token, { client_id: 'ma_other' }));
+        expect((await refresh(String(second.refresh_token))).status).to.equal(200);
+      });
+
+      it('leaves other families alone', async () => {
+        const other = await open('ma_game', 'syt_alice_2');
+        const first = await open();
+        for (let i = 0; i < 3; i += 1) await refresh(first.refresh_token);
+        expect((await me(world.first, other.access_token)).status).to.equal(200);
+        expect((await refresh(other.refresh_token)).status).to.equal(200);
+      });
+
+      it('can not be found from what the database holds', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        const stored = JSON.stringify([await world.first.database.sql('refresh_rotation').select('*'), await world.first.database.sql('oidc_entry').select('*')]);
+        for (const secret of [first.refresh_token, second.refresh_token]) expect(stored).not.to.contain(String(secret)).and.not.to.contain(String(secret).slice(3));
+      });
     });
 
-    it('many times at once yields at most one successor', async () => {
+    it('twice at once is one refresh and its repetition; they agree', async () => {
+      const other = await world.startRival();
+      for (let round = 0; round < 10; round += 1) {
+        const first = await open();
+        const answers = await Promise.all([refresh(first.refresh_token), refresh(first.refresh_token, {}, other)]);
+        expect(answers.map((answer) => answer.status)).to.deep.equal([200, 200]);
+        expect(answers[0].body.refresh_token).to.equal(answers[1].body.refresh_token);
+        expect((await refresh(String(answers[0].body.refresh_token))).status).to.equal(200);
+      }
+    });
+
+    it('many times at once yields one successor, which dies with the family', async () => {
       const other = await world.startRival();
       for (let round = 0; round < 5; round += 1) {
         const first = await open('ma_game', 'syt_alice');
         const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => refresh(first.refresh_token, {}, i % 2 === 0 ? world.first : other)));
-        expect(answers.filter((answer) => answer.status === 200).length).to.be.lessThan(2);
+        const successors = answers.filter((answer) => answer.status === 200).map((answer) => String(answer.body.refresh_token));
+        expect(new Set(successors).size).to.be.lessThan(2);
         for (const answer of answers.filter((one) => one.status !== 200)) expectInvalidGrant(answer);
+        for (const successor of successors) expectInvalidGrant(await refresh(successor));
       }
+    });
+
+    it('loses nothing when the process dies in the middle of it', async () => {
+      const first = await open();
+      const { database } = world.first;
+      let failures = 0;
+      const dying = await world.startInstance({
+        database: {
+          ...database,
+          // What a crash does to a transaction: all of its work is done, and it does not commit.
+          inTransaction: (work) =>
+            database.inTransaction(async (tx) => {
+              await work(tx);
+              failures += 1;
+              throw new Error('the process died');
+            }),
+        },
+      });
+      expect((await refresh(first.refresh_token, {}, dying)).status).to.equal(500);
+      expect(failures).to.equal(1);
+      const after = await refresh(first.refresh_token);
+      expect(after.status).to.equal(200);
+      expect((await refresh(String(after.body.refresh_token))).status).to.equal(200);
     });
 
     it('can narrow the scope and not widen it', async () => {

@@ -8,7 +8,7 @@ import { AppError } from '../../../src/kernel/errors.ts';
 import { sha256Hex } from '../../../src/kernel/ids.ts';
 import type { Log } from '../../../src/kernel/log.ts';
 import { createUserProof } from '../../../src/matrix/proof/index.ts';
-import { createOAuth, type OAuth, type OAuthClient, type OAuthDeps } from '../../../src/oauth/index.ts';
+import { createOAuth, type OAuth, type OAuthClient, type OAuthDeps, type OAuthOptions } from '../../../src/oauth/index.ts';
 import { createGuardedFetch } from '../../../src/security/guarded-fetch.ts';
 import { openKeyRing, type KeyRing } from '../../../src/security/key-ring.ts';
 import { freePort, temporaryDirectory } from '../../support/temporary.ts';
@@ -90,6 +90,7 @@ export interface World {
   readonly keyRing: KeyRing;
   /** Address of the first instance. */
   readonly issuer: string;
+  readonly options: OAuthOptions;
   readonly first: Instance;
   /** Another process over the same database and key ring. */
   startInstance(overrides?: Partial<OAuthDeps>): Promise<Instance>;
@@ -141,6 +142,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
 
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
+  const testOptions: OAuthOptions = { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, refreshTokenMs: 30 * 24 * hour, refreshGraceMs: 10_000, consentMs: hour / 6 };
   const startInstance = async (overrides: Partial<OAuthDeps> = {}): Promise<Instance> => {
     const database = await open();
     const oauth = createOAuth({
@@ -150,7 +152,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
       keyRing,
       clients: directory,
       proof,
-      options: { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, refreshTokenMs: 30 * 24 * hour, consentMs: hour / 6 },
+      options: testOptions,
       ...options.deps,
       ...overrides,
     });
@@ -176,6 +178,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
     identity,
     keyRing,
     issuer,
+    options: testOptions,
     first,
     startInstance,
     startRival: () => (first.database.dialect === 'postgres' ? startInstance() : Promise.resolve(first)),
