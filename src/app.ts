@@ -113,6 +113,7 @@ function buildOAuth(deps: AppDependencies, { rooms }: Matrix, miniapps: MiniApps
       issuer: config.server.public_url,
       accessTokenMs: config.oauth.access_token_seconds * 1000,
       firstPartyTokenMs: config.oauth.first_party_access_token_seconds * 1000,
+      clientTokenMs: config.oauth.client_token_seconds * 1000,
       refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
       refreshGraceMs: config.oauth.refresh_grace_seconds * 1000,
       consentMs: consentLifetimeMs,
@@ -122,12 +123,15 @@ function buildOAuth(deps: AppDependencies, { rooms }: Matrix, miniapps: MiniApps
 
 function authenticatorsOf(oauth: OAuth, admins: AdminTokens): Authenticators {
   return {
-    accessToken: async (token) => ({ kind: 'session', ...(await oauth.verifyAccessToken(token)) }),
+    async accessToken(token) {
+      const bearer = await oauth.verifyBearer(token);
+      return bearer.kind === 'user' ? { ...bearer.principal, kind: 'session' } : { ...bearer.principal, kind: 'client', miniappId: asMiniAppId(bearer.principal.miniappId) };
+    },
     adminToken: (token) => admins.authenticate(token),
     matrixToken: async (token) => ({ kind: 'matrix', userId: (await oauth.verifyMatrixToken(token)).userId }),
     clientSecret: async (clientId, secret) => {
       const client = await oauth.verifyClientSecret(clientId, secret);
-      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId) };
+      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes };
     },
   };
 }

@@ -161,6 +161,10 @@ export interface ConfigFile {
      */
     first_party_access_token_seconds: number;
     /**
+     * Lifetime in seconds of the token that a confidential client gets for itself (client credentials), 1 h; there is no refresh token (section 9.1.1).
+     */
+    client_token_seconds: number;
+    /**
      * Lifetime of a refresh token in seconds, 30 days (section 11.2, D3).
      */
     refresh_token_seconds: number;

@@ -1,6 +1,6 @@
 import { AppError } from '../kernel/errors.ts';
 import type { MiniAppId, UserId } from '../kernel/ids.ts';
-import type { Operation, Scheme } from './contract.ts';
+import type { Access, Operation, Scheme } from './contract.ts';
 
 /** A user, acting through a client: what an access token (TEP) says. */
 export interface SessionPrincipal {
@@ -22,11 +22,13 @@ export interface MatrixPrincipal {
   readonly kind: 'matrix';
   readonly userId: UserId;
 }
-/** A mini-app's backend, proven by its client secret. */
+/** A mini-app's backend, proven by its client secret or by a token that it got for itself. */
 export interface ClientPrincipal {
   readonly kind: 'client';
   readonly clientId: string;
   readonly miniappId: MiniAppId;
+  /** With its secret: all that it has registered. With a token of its own: that token's. */
+  readonly scopes: ReadonlySet<string>;
 }
 export interface AnonymousPrincipal {
   readonly kind: 'anonymous';
@@ -35,7 +37,8 @@ export type Principal = SessionPrincipal | AdminPrincipal | MatrixPrincipal | Cl
 
 /** Each throws AppError INVALID_TOKEN for a credential that is not good now. */
 export interface Authenticators {
-  accessToken(token: string): Promise<SessionPrincipal>;
+  /** A `tep.` token: a user's, or a client's own. */
+  accessToken(token: string): Promise<SessionPrincipal | ClientPrincipal>;
   adminToken(token: string): Promise<AdminPrincipal>;
   matrixToken(token: string): Promise<MatrixPrincipal>;
   clientSecret(clientId: string, secret: string): Promise<ClientPrincipal>;
@@ -75,11 +78,9 @@ export async function decideAccess(operation: Operation, authorization: string |
   const [, method = '', value = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
   const scheme: Scheme = method.toLowerCase() === 'basic' ? 'client' : schemeOf(value);
   if (value === '' || !['basic', 'bearer'].includes(method.toLowerCase())) throw missing();
-  const access = accepted.find((one) => one.scheme === scheme);
-  if (access === undefined) throw new AppError('INVALID_TOKEN', `This endpoint does not accept this kind of credential`);
+  if (scheme === 'tep') return authorizeToken(operation, await authenticators.accessToken(value));
+  accessFor(operation, scheme);
   switch (scheme) {
-    case 'tep':
-      return authorizeSession(operation, access.scopes, await authenticators.accessToken(value));
     case 'admin':
       return authenticators.adminToken(value);
     case 'matrix':
@@ -89,6 +90,22 @@ export async function decideAccess(operation: Operation, authorization: string |
       return authenticators.clientSecret(clientId, secret);
     }
   }
+}
+
+/** How the operation accepts this scheme. Throws INVALID_TOKEN when it does not. */
+function accessFor(operation: Operation, scheme: Scheme): Access {
+  const access = operation.access.find((one) => one.scheme === scheme);
+  if (access === undefined) throw new AppError('INVALID_TOKEN', 'This endpoint does not accept this kind of credential');
+  return access;
+}
+
+/** A client's own token counts where its secret does, and nowhere for a user. */
+function authorizeToken(operation: Operation, principal: SessionPrincipal | ClientPrincipal): Principal {
+  if (principal.kind === 'client') {
+    accessFor(operation, 'client');
+    return principal;
+  }
+  return authorizeSession(operation, accessFor(operation, 'tep').scopes, principal);
 }
 
 function authorizeSession(operation: Operation, scopes: readonly string[], principal: SessionPrincipal): SessionPrincipal {

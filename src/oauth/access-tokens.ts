@@ -1,10 +1,8 @@
-import { sign as signBytes, verify as verifyBytes, type KeyObject } from 'node:crypto';
-import { promisify } from 'node:util';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import { isReservedAudience } from './clients.ts';
-import type { SigningKeys } from './keys.ts';
+import type { SignedTokens, TokenClaims } from './jwt.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import { parseScopes } from './scopes.ts';
 import type { ProofMethod, Session, SessionOrigin } from './session-repo.ts';
@@ -31,21 +29,9 @@ export interface AccessTokenPrincipal {
 }
 
 /** Specification section 4.10, as far as we hold them. */
-export interface AccessTokenClaims {
-  readonly iss: string;
-  readonly sub: string;
-  readonly aud: string;
-  readonly exp: number;
-  readonly iat: number;
-  readonly nbf: number;
-  readonly jti: string;
-  readonly token_type: 'tep_access_token';
-  readonly client_id: string;
-  readonly azp: string;
-  readonly scope: string;
+export interface AccessTokenClaims extends TokenClaims {
+  readonly token_type: typeof accessTokenType;
   readonly wallet_id: string;
-  readonly session_id: string;
-  readonly [claim: string]: unknown;
 }
 
 export interface UserContext {
@@ -63,34 +49,15 @@ export interface NewAccessToken {
 export interface AccessTokens {
   /** `tep.` and a JWT signed with RS256 (decision D3). */
   sign(token: NewAccessToken): Promise<string>;
+  /** Who calls, by claims whose signature is good; undefined when they are not a user's, or their session does not live. */
+  findPrincipal(claims: TokenClaims | undefined): Promise<AccessTokenPrincipal | undefined>;
   /** Throws INVALID_TOKEN unless the token is ours, in force, and its session lives. */
   verify(token: string): Promise<AccessTokenPrincipal>;
   /** The same judgement; undefined instead of an error. */
   read(token: string): Promise<{ readonly claims: AccessTokenClaims; readonly session: Session } | undefined>;
 }
 
-export const tepPrefix = 'tep.';
-const maxTokenLength = 16 * 1024;
-/** Instances' clocks may disagree by this much. */
-const clockSkewSeconds = 5;
-const signAsync = promisify<string, Buffer, KeyObject, Buffer>(signBytes);
-
-const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-function decodeObject(segment: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The signature's bytes; undefined unless they are spelt in the one canonical way. */
-function decodeSignature(segment: string): Buffer | undefined {
-  const bytes = Buffer.from(segment, 'base64url');
-  return bytes.toString('base64url') === segment ? bytes : undefined;
-}
+export const accessTokenType = 'tep_access_token';
 
 function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): AccessTokenClaims {
   const { session, userContext } = token;
@@ -103,7 +70,7 @@ function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): Ac
     iat: nowSeconds,
     nbf: nowSeconds,
     jti: newId('at'),
-    token_type: 'tep_access_token',
+    token_type: accessTokenType,
     client_id: session.clientId,
     azp: session.clientId,
     scope,
@@ -118,19 +85,11 @@ function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): Ac
   };
 }
 
-const isInForce = (claims: AccessTokenClaims, nowSeconds: number): boolean =>
-  Number.isInteger(claims.exp) &&
-  claims.exp > nowSeconds &&
-  Number.isInteger(claims.nbf) &&
-  claims.nbf <= nowSeconds + clockSkewSeconds &&
-  Number.isInteger(claims.iat) &&
-  claims.iat <= nowSeconds + clockSkewSeconds;
+/** A token that holds a scope which its session has lost since is over as a whole (section 5.6). */
+const keepsItsScopes = (claims: AccessTokenClaims, session: Session): boolean => parseScopes(claims.scope).every((scope) => session.scopes.includes(scope));
 
 const fitsSession = (claims: AccessTokenClaims, session: Session): boolean =>
-  claims.sub === session.userId && claims.aud === session.audience && claims.client_id === session.clientId && claims.azp === session.clientId;
-
-const isOurHeader = (header: Record<string, unknown> | undefined): header is { kid: string } & Record<string, unknown> =>
-  header !== undefined && header.alg === 'RS256' && header.typ === 'JWT' && typeof header.kid === 'string' && header.crit === undefined;
+  keepsItsScopes(claims, session) && claims.sub === session.userId && claims.aud === session.audience && claims.client_id === session.clientId && claims.azp === session.clientId;
 
 function principalOf(claims: AccessTokenClaims, session: Session, now: number): AccessTokenPrincipal {
   return {
@@ -138,8 +97,7 @@ function principalOf(claims: AccessTokenClaims, session: Session, now: number): 
     clientId: session.clientId,
     audience: session.audience,
     firstParty: isReservedAudience(session.audience),
-    // What the session has lost since the token was signed, the token has lost.
-    scopes: new Set(parseScopes(claims.scope).filter((scope) => session.scopes.includes(scope))),
+    scopes: new Set(parseScopes(claims.scope)),
     sessionId: session.id,
     walletId: session.walletId,
     provenBy: session.provenBy,
@@ -151,46 +109,28 @@ function principalOf(claims: AccessTokenClaims, session: Session, now: number): 
   };
 }
 
-export function createAccessTokens(options: { issuer: string; clock: Clock; keys: SigningKeys; sessions: LiveSessions }): AccessTokens {
-  const { issuer, clock, keys, sessions } = options;
+export function createAccessTokens(options: { issuer: string; clock: Clock; tokens: SignedTokens; sessions: LiveSessions<Session> }): AccessTokens {
+  const { issuer, clock, tokens, sessions } = options;
 
-  /** The claims, if the signature and everything that the token alone can tell are right. */
-  const readClaims = async (token: string): Promise<AccessTokenClaims | undefined> => {
-    if (token.length > maxTokenLength || !token.startsWith(tepPrefix)) return undefined;
-    const [header, payload, signature, more] = token.slice(tepPrefix.length).split('.');
-    if (header === undefined || payload === undefined || signature === undefined || more !== undefined) return undefined;
-    const head = decodeObject(header);
-    if (!isOurHeader(head)) return undefined;
-    const publicKey = await keys.findPublicKey(head.kid);
-    const bytes = decodeSignature(signature);
-    if (publicKey === undefined || bytes === undefined) return undefined;
-    if (!verifyBytes('RSA-SHA256', Buffer.from(`${header}.${payload}`), publicKey, bytes)) return undefined;
-    const claims = decodeObject(payload) as AccessTokenClaims | undefined;
-    if (claims === undefined || claims.iss !== issuer || claims.token_type !== 'tep_access_token' || typeof claims.session_id !== 'string') return undefined;
-    return isInForce(claims, unixSeconds(clock.now())) ? claims : undefined;
-  };
-
-  const read: AccessTokens['read'] = async (token) => {
-    const claims = await readClaims(token);
-    if (claims === undefined) return undefined;
+  const judge = async (given: TokenClaims | undefined): Promise<{ claims: AccessTokenClaims; session: Session } | undefined> => {
+    if (given?.token_type !== accessTokenType) return undefined;
+    const claims = given as AccessTokenClaims;
     const session = await sessions.find(claims.session_id);
     return session !== undefined && session.expiresAt > clock.now() && fitsSession(claims, session) ? { claims, session } : undefined;
   };
+  const findPrincipal: AccessTokens['findPrincipal'] = async (given) => {
+    const valid = await judge(given);
+    return valid === undefined ? undefined : principalOf(valid.claims, valid.session, clock.now());
+  };
 
   return {
-    async sign(token) {
-      const { kid, privateKey } = await keys.signer();
-      const claims = claimsOf(issuer, unixSeconds(clock.now()), token);
-      // A deployed client reads the segment after "tep.", which is the header, as if it were the payload (decision D3).
-      const input = `${encode({ alg: 'RS256', typ: 'JWT', kid, scope: claims.scope })}.${encode(claims)}`;
-      const signature = await signAsync('RSA-SHA256', Buffer.from(input), privateKey);
-      return `${tepPrefix}${input}.${signature.toString('base64url')}`;
-    },
+    sign: (token) => tokens.sign(claimsOf(issuer, unixSeconds(clock.now()), token)),
+    findPrincipal,
     async verify(token) {
-      const valid = await read(token);
-      if (valid === undefined) throw new AppError('INVALID_TOKEN', 'Invalid or expired TEP token');
-      return principalOf(valid.claims, valid.session, clock.now());
+      const principal = await findPrincipal(await tokens.read(token));
+      if (principal === undefined) throw new AppError('INVALID_TOKEN', 'Invalid or expired TEP token');
+      return principal;
     },
-    read,
+    read: async (token) => judge(await tokens.read(token)),
   };
 }

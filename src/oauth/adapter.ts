@@ -7,14 +7,14 @@ import type { KeyRing } from '../security/key-ring.ts';
 import type { ClientDirectory } from './clients.ts';
 import { clientMetadata } from './client-metadata.ts';
 import type { LiveSessions } from './live-sessions.ts';
-import { markRevoked } from './session-repo.ts';
+import { markRevoked, type Session } from './session-repo.ts';
 
 export interface AdapterOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly keyRing: KeyRing;
   readonly clients: ClientDirectory;
-  readonly sessions: LiveSessions;
+  readonly sessions: LiveSessions<Session>;
   /** The transaction in which the caller wants entries to be written, where there is one. */
   readonly ambient: AsyncLocalStorage<Transaction>;
 }
@@ -134,8 +134,9 @@ export function createAdapterFactory(options: AdapterOptions): AdapterFactory {
         return createClientAdapter(options);
       case 'Grant':
         return createGrantAdapter(options);
-      // An access token is its signature and its session: nothing of it is stored.
+      // These are their signature and their session: nothing of them is stored.
       case 'AccessToken':
+      case 'ClientCredentials':
         return readOnly;
       default:
         return createEntryAdapter(kind, options);

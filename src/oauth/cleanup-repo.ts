@@ -12,6 +12,7 @@ export async function purgeExpired(tx: Transaction, now: number): Promise<number
     (await over('spent_token')) +
     (await over('refresh_rotation')) +
     (await tx.sql('signing_key').where({ state: 'retired' }).andWhere('expires_at', '<=', now).delete()) +
+    (await over('client_session')) +
     (await over('tep_session', now - sessionRetentionMs)) +
     (await tx.sql('tep_session').where('revoked_at', '<=', now - sessionRetentionMs).delete())
   );

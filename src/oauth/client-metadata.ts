@@ -14,11 +14,12 @@ export function clientMetadata(clientId: string, client: OAuthClient | undefined
   if (isReservedAudience(clientId)) {
     return { client_id: clientId, token_endpoint_auth_method: 'none', grant_types: [tokenExchangeGrant], response_types: [], redirect_uris: [] };
   }
-  if (client === undefined || (!client.active && client.owners.length === 0)) return undefined;
+  // A client's own token has its id as `sub`: it must never look like a user.
+  if (client === undefined || client.clientId.startsWith('@') || (!client.active && client.owners.length === 0)) return undefined;
   return {
     client_id: client.clientId,
     client_name: client.name,
-    grant_types: [tokenExchangeGrant, 'refresh_token'],
+    grant_types: [tokenExchangeGrant, 'refresh_token', 'client_credentials'],
     response_types: [],
     redirect_uris: [],
     [clientProperty]: client,

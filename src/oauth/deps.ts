@@ -6,9 +6,12 @@ import type { Log } from '../kernel/log.ts';
 import type { UserProof } from '../matrix/proof/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import type { AccessTokens, UserContext } from './access-tokens.ts';
+import type { ClientSession } from './client-session-repo.ts';
+import type { ClientTokens } from './client-tokens.ts';
 import type { ClientDirectory } from './clients.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LiveSessions } from './live-sessions.ts';
+import type { Session } from './session-repo.ts';
 
 export interface OAuthOptions {
   /** `server.public_url`, without a trailing slash: the issuer of every token. */
@@ -17,6 +20,8 @@ export interface OAuthOptions {
   readonly accessTokenMs: number;
   /** Of one for a reserved audience: 1 h (decision D2). */
   readonly firstPartyTokenMs: number;
+  /** Of a client's own token, which has no refresh token: 1 h. */
+  readonly clientTokenMs: number;
   /** 30 days by default (section 4.15). */
   readonly refreshTokenMs: number;
   /** How long a spent refresh token gets the same successor once more: 10 s (decision D3). */
@@ -43,7 +48,9 @@ export interface OAuthDeps {
 /** The same, and the parts that are built of it. */
 export interface OAuthParts extends OAuthDeps {
   readonly keys: SigningKeys;
-  readonly sessions: LiveSessions;
+  readonly sessions: LiveSessions<Session>;
+  readonly clientSessions: LiveSessions<ClientSession>;
   readonly tokens: AccessTokens;
+  readonly clientTokens: ClientTokens;
   readonly ambient: AsyncLocalStorage<Transaction>;
 }

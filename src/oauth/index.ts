@@ -4,8 +4,11 @@ import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { ProvenUser } from '../matrix/proof/index.ts';
 import { createAccessTokens, type AccessTokenPrincipal } from './access-tokens.ts';
+import { findLiveClientSession, revokeClientSessions } from './client-session-repo.ts';
+import { createClientTokens, type ClientTokenPrincipal } from './client-tokens.ts';
 import { isSecretOf } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
+import { createSignedTokens } from './jwt.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { grantedScopes, recordAnswer } from './consent-repo.ts';
@@ -13,9 +16,11 @@ import { createMiddleware, type Middleware } from './middleware.ts';
 import { OAuthError } from './oauth-error.ts';
 import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
-import { markRevoked } from './session-repo.ts';
+import { obtainableScopes } from './scopes.ts';
+import { findLiveSession, markRevoked } from './session-repo.ts';
 
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
+export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthOptions } from './deps.ts';
 export type { Middleware } from './middleware.ts';
@@ -40,8 +45,10 @@ export interface OAuth {
   readonly middleware: Middleware;
   /** Throws AppError INVALID_TOKEN. Well under a millisecond of own work. */
   verifyAccessToken(token: string): Promise<AccessTokenPrincipal>;
+  /** Either kind of token that begins with `tep.`: a user's, or one that a client got for itself. Throws AppError INVALID_TOKEN. */
+  verifyBearer(token: string): Promise<{ readonly kind: 'user'; readonly principal: AccessTokenPrincipal } | { readonly kind: 'client'; readonly principal: ClientTokenPrincipal }>;
   /** Throws AppError INVALID_TOKEN unless this is a confidential client and one of its secrets (decision D8: CLIENT). */
-  verifyClientSecret(clientId: string, secret: string): Promise<{ readonly clientId: string; readonly miniappId: string }>;
+  verifyClientSecret(clientId: string, secret: string): Promise<{ readonly clientId: string; readonly miniappId: string; readonly scopes: ReadonlySet<string> }>;
   /** Throws AppError INVALID_TOKEN, or SERVICE_UNAVAILABLE when the token could not be checked. */
   verifyMatrixToken(token: string): Promise<ProvenUser>;
   /**
@@ -59,9 +66,13 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
   const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs);
   const keys = createSigningKeys({ database, clock, keyRing, log, longestTokenMs });
-  const sessions = createLiveSessions(database, clock);
-  const tokens = createAccessTokens({ issuer: options.issuer, clock, keys, sessions });
-  const parts: OAuthParts = { ...deps, keys, sessions, tokens, ambient: new AsyncLocalStorage() };
+  const sessions = createLiveSessions(clock, (id, now) => findLiveSession(database, id, now));
+  const clientSessions = createLiveSessions(clock, (id, now) => findLiveClientSession(database, id, now));
+  const { issuer } = options;
+  const signed = createSignedTokens({ issuer, clock, keys });
+  const tokens = createAccessTokens({ issuer, clock, tokens: signed, sessions });
+  const clientTokens = createClientTokens({ issuer, clock, tokens: signed, sessions: clientSessions });
+  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage() };
   const provider = createProvider(parts);
   const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {
     const filter = {
@@ -72,17 +83,29 @@ export function createOAuth(deps: OAuthDeps): OAuth {
     };
     const ended = await markRevoked(tx, filter, clock.now());
     tx.afterCommit(() => sessions.forget(ended));
-    return ended.length;
+    // A whole mini-app or client: what its backend holds for itself ends too.
+    if (userId !== undefined || sessionId !== undefined) return ended.length;
+    const own = await revokeClientSessions(tx, { ...(miniappId === undefined ? {} : { miniappId }), ...(clientId === undefined ? {} : { clientId }) }, clock.now());
+    tx.afterCommit(() => clientSessions.forget(own));
+    return ended.length + own.length;
   };
   return {
     prepare: () => keys.prepare(),
     middleware: createMiddleware(provider, parts),
     verifyAccessToken: (token) => tokens.verify(token),
+    async verifyBearer(token) {
+      const claims = await signed.read(token);
+      const user = await tokens.findPrincipal(claims);
+      if (user !== undefined) return { kind: 'user', principal: user };
+      const client = await clientTokens.findPrincipal(claims);
+      if (client === undefined) throw new AppError('INVALID_TOKEN', 'Invalid or expired TEP token');
+      return { kind: 'client', principal: client };
+    },
     async verifyClientSecret(clientId, secret) {
       const client = await deps.clients.findClient(clientId);
       const usable = client !== undefined && client.kind === 'confidential' && (client.active || client.owners.length > 0);
       if (!usable || !isSecretOf(client, secret)) throw new AppError('INVALID_TOKEN', 'Invalid client credentials');
-      return { clientId, miniappId: client.miniappId };
+      return { clientId, miniappId: client.miniappId, scopes: new Set(obtainableScopes(client)) };
     },
     async verifyMatrixToken(token) {
       try {

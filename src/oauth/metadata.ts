@@ -10,7 +10,7 @@ export const authorizationServerMetadata = (issuer: string): Readonly<Record<str
   introspection_endpoint: `${issuer}/oauth2/introspect`,
   revocation_endpoint: `${issuer}/oauth2/revoke`,
   jwks_uri: `${issuer}/.well-known/jwks.json`,
-  grant_types_supported: [tokenExchangeGrant, 'refresh_token'],
+  grant_types_supported: [tokenExchangeGrant, 'refresh_token', 'client_credentials'],
   response_types_supported: [],
   token_endpoint_auth_methods_supported: clientAuthMethods,
   introspection_endpoint_auth_methods_supported: clientAuthMethods,

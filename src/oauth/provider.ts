@@ -2,11 +2,14 @@ import { generateKeyPairSync } from 'node:crypto';
 import { errors, Provider, type AccessToken, type Client, type Configuration, type JWK, type KoaContextWithOIDC, type RefreshToken } from 'oidc-provider';
 import { errorText } from '../kernel/errors.ts';
 import { newSecret } from '../kernel/ids.ts';
-import { tepPrefix, type UserContext } from './access-tokens.ts';
+import type { UserContext } from './access-tokens.ts';
 import { apiResource, createAdapterFactory } from './adapter.ts';
 import { clientProperty, ourClient, tokenExchangeGrant } from './client-metadata.ts';
 import { isAvailableTo, isReservedAudience, isSecretOf } from './clients.ts';
+import { registerClientCredentials } from './client-credentials.ts';
+import { revokeClientSessions } from './client-session-repo.ts';
 import type { OAuthParts } from './deps.ts';
+import { tepPrefix } from './jwt.ts';
 import { OAuthError } from './oauth-error.ts';
 import { registerRefresh } from './refresh.ts';
 import { isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
@@ -132,6 +135,25 @@ function patchTokens(provider: Provider, parts: OAuthParts): void {
   });
 }
 
+/** The same for tokens of clients themselves, so that they can be introspected and revoked. */
+function patchClientTokens(provider: Provider, parts: OAuthParts): void {
+  const { ClientCredentials } = provider;
+  Object.assign(ClientCredentials, {
+    async find(value: string): Promise<InstanceType<typeof ClientCredentials> | undefined> {
+      const valid = await parts.clientTokens.read(value);
+      if (valid === undefined) return undefined;
+      const { claims, session } = valid;
+      const payload = { kind: 'ClientCredentials', jti: claims.jti, clientId: claims.client_id, aud: claims.aud, scope: claims.scope, iat: claims.iat, exp: claims.exp, extra: { sub: claims.sub, session_id: session.id } };
+      return new ClientCredentials(payload as unknown as ConstructorParameters<typeof ClientCredentials>[0]);
+    },
+  });
+  Object.assign(ClientCredentials.prototype, {
+    async destroy(this: { extra: { session_id: string } }): Promise<void> {
+      parts.clientSessions.forget(await revokeClientSessions(parts.database, { id: this.extra.session_id }, parts.clock.now()));
+    },
+  });
+}
+
 const looksLikeJwt = (token: unknown): token is string => typeof token === 'string' && /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(token);
 
 type FormBody = Record<string, unknown>;
@@ -171,6 +193,7 @@ export function createProvider(parts: OAuthParts): Provider {
   const provider = new Provider(parts.options.issuer, configuration(parts));
   provider.proxy = true;
   patchTokens(provider, parts);
+  patchClientTokens(provider, parts);
   patchForms(provider);
   Object.assign(provider.Client.prototype, {
     compareClientSecret(this: Client, secret: string): boolean {
@@ -179,6 +202,7 @@ export function createProvider(parts: OAuthParts): Provider {
   });
   registerTokenExchange(provider, parts);
   registerRefresh(provider, parts);
+  registerClientCredentials(provider, parts);
 
   provider.use(async (ctx: KoaContextWithOIDC, next) => {
     await next();

@@ -5,6 +5,7 @@ export async function up(sql: Knex): Promise<void> {
   await createEntries(sql);
   await createRotations(sql);
   await createSessions(sql);
+  await createClientSessions(sql);
   await createConsent(sql);
   await createSpentTokens(sql);
   await createSigningKeys(sql);
@@ -77,6 +78,22 @@ async function createSessions(sql: Knex): Promise<void> {
   await sql.raw('CREATE INDEX tep_session_user ON tep_session (user_id, audience) WHERE revoked_at IS NULL');
   await sql.raw('CREATE INDEX tep_session_audience ON tep_session (audience) WHERE revoked_at IS NULL');
   await sql.raw('CREATE INDEX tep_session_expiry ON tep_session (expires_at)');
+}
+
+async function createClientSessions(sql: Knex): Promise<void> {
+  await sql.schema.createTable('client_session', (table) => {
+    /** Also the claim `session_id`. A client's own token has no user: it is no row of tep_session. */
+    table.text('id').primary();
+    table.text('client_id').notNullable();
+    table.text('miniapp_id').notNullable();
+    table.text('scopes').notNullable();
+    table.bigInteger('privileged_until');
+    table.bigInteger('created_at').notNullable();
+    table.bigInteger('expires_at').notNullable();
+    table.bigInteger('revoked_at');
+  });
+  await sql.raw('CREATE INDEX client_session_miniapp ON client_session (miniapp_id) WHERE revoked_at IS NULL');
+  await sql.raw('CREATE INDEX client_session_expiry ON client_session (expires_at)');
 }
 
 async function createConsent(sql: Knex): Promise<void> {

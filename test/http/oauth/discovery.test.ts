@@ -19,7 +19,7 @@ describe('discovery, and a client library that is not ours', () => {
       const { status } = await call(String(value), { method: name === 'jwks_uri' ? 'GET' : 'POST' });
       expect(status, name).not.to.equal(404);
     }
-    expect(openid!.body.grant_types_supported).to.deep.equal([tokenExchange, 'refresh_token']);
+    expect(openid!.body.grant_types_supported).to.deep.equal([tokenExchange, 'refresh_token', 'client_credentials']);
   });
 
   it('leaves other paths alone', async () => {

@@ -113,6 +113,14 @@ async function listen(oauth: OAuth, port: number): Promise<Server> {
       res.status(error instanceof AppError ? error.status : 500).json({ code: error instanceof AppError ? error.code : String(error) });
     }
   });
+  web.get('/api/v1/backend', async (req, res) => {
+    try {
+      const bearer = await oauth.verifyBearer((req.headers.authorization ?? '').replace('Bearer ', ''));
+      res.status(bearer.kind === 'client' ? 200 : 401).json({ ...bearer.principal, scopes: [...bearer.principal.scopes] });
+    } catch (error) {
+      res.status(error instanceof AppError ? error.status : 500).json({ code: error instanceof AppError ? error.code : String(error) });
+    }
+  });
   const server = web.listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return server;
@@ -142,7 +150,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
 
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
-  const testOptions: OAuthOptions = { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, refreshTokenMs: 30 * 24 * hour, refreshGraceMs: 10_000, consentMs: hour / 6 };
+  const testOptions: OAuthOptions = { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, clientTokenMs: hour, refreshTokenMs: 30 * 24 * hour, refreshGraceMs: 10_000, consentMs: hour / 6 };
   const startInstance = async (overrides: Partial<OAuthDeps> = {}): Promise<Instance> => {
     const database = await open();
     const oauth = createOAuth({

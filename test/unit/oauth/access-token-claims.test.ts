@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { AppError } from '../../../src/kernel/errors.ts';
 import { asUserId } from '../../../src/kernel/ids.ts';
 import { createAccessTokens } from '../../../src/oauth/access-tokens.ts';
+import { createSignedTokens } from '../../../src/oauth/jwt.ts';
 import type { Session } from '../../../src/oauth/session-repo.ts';
 
 /** Tokens whose signature is right and whose content is not: what a bug or another use of the key could bring about. */
@@ -26,9 +27,10 @@ describe('a validly signed token', () => {
     createdAt: now,
     expiresAt: now + 1_000_000,
   };
-  const tokens = createAccessTokens({
+  const clock = { now: () => now };
+  const signedTokens = createSignedTokens({
     issuer,
-    clock: { now: () => now },
+    clock,
     keys: {
       prepare: () => Promise.resolve(),
       signer: () => Promise.resolve({ kid: 'k1', privateKey }),
@@ -36,6 +38,11 @@ describe('a validly signed token', () => {
       publicJwks: () => Promise.resolve({ keys: [] }),
       rotate: () => Promise.resolve('k1'),
     },
+  });
+  const tokens = createAccessTokens({
+    issuer,
+    clock,
+    tokens: signedTokens,
     sessions: { find: (id) => Promise.resolve(id === 'ses_1' ? session : undefined), findFresh: () => Promise.resolve(undefined), forget: () => undefined },
   });
 
