@@ -11,7 +11,7 @@ import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { adoptPreinstalled, createMiniApps, miniappRoutes, type MiniApps } from './miniapps/index.ts';
-import { createOAuth, purgeExpired, type ClientDirectory, type OAuth } from './oauth/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, type ClientDirectory, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
@@ -102,12 +102,13 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms }: Matrix, miniapps: MiniApps, proof: UserProof): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: MiniApps, proof: UserProof): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     proof,
     clients: clientsOf(miniapps),
+    events,
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -121,7 +122,8 @@ function buildOAuth(deps: AppDependencies, { rooms }: Matrix, miniapps: MiniApps
   });
 }
 
-function authenticatorsOf(oauth: OAuth, admins: AdminTokens): Authenticators {
+/** Who may call, by the kinds of token there are. */
+export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authenticate'>): Authenticators {
   return {
     async accessToken(token) {
       const bearer = await oauth.verifyBearer(token);
@@ -198,6 +200,7 @@ export function buildApp(deps: AppDependencies): App {
     ...operationsRoutes({ database, clock, version: deps.version, homeserverState, workerHealth: roles.has('worker') ? () => worker.health() : undefined }),
     ...miniappRoutes(miniapps),
     ...storeRoutes({ database, installs, miniapps }),
+    ...oauthRoutes(oauth),
   };
 
   const http = express();

@@ -1,6 +1,43 @@
 /** Contents of Matrix events, made from schema/events/ by `npm run generate`: do not edit. */
 
 /**
+ * A user withdrew what they had granted to a mini-app: specification section 5.6. State, its key is the mini-app's id.
+ */
+export interface RoomTweenAuthorizationContent {
+  /**
+   * The scopes of revoked_scopes are no longer authorized
+   */
+  authorized: false;
+  /**
+   * Seconds since the Unix epoch
+   */
+  revoked_at: number;
+  revoked_scopes: string[];
+  /**
+   * What the mini-app still has
+   */
+  remaining_scopes: string[];
+  reason: string;
+  /**
+   * The same as revoked_scopes
+   */
+  tmcp_scopes: string[];
+  /**
+   * Scopes of Matrix tokens that were revoked with them; this server hands none out
+   */
+  matrix_scopes: string[];
+  /**
+   * A Matrix user id
+   */
+  sender: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
  * The event referred to could not be acted on (decision D11).
  */
 export interface TweenErrorContent {

@@ -3,12 +3,14 @@ import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
+import type { RoomEvents } from '../matrix/port.ts';
 import type { UserProof } from '../matrix/proof/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import type { AccessTokens, UserContext } from './access-tokens.ts';
 import type { ClientSession } from './client-session-repo.ts';
 import type { ClientTokens } from './client-tokens.ts';
 import type { ClientDirectory } from './clients.ts';
+import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import type { Session } from './session-repo.ts';
@@ -42,6 +44,9 @@ export interface OAuthDeps {
   readonly profileOf?: (userId: UserId) => Promise<UserContext | undefined>;
   /** Decision D22: whether the user may name this room. Asked for `miniapp_context.room_id`. */
   readonly mayNameRoom?: (userId: UserId, roomId: string) => Promise<boolean>;
+  readonly events: RoomEvents;
+  /** Called in the transaction that withdraws scopes, for who else must hear of it: the mini-app's webhook (section 5.6). */
+  readonly onScopesRevoked?: (tx: Transaction, revocation: RevokedScopes) => Promise<void>;
   readonly options: OAuthOptions;
 }
 

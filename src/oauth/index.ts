@@ -6,16 +6,16 @@ import type { ProvenUser } from '../matrix/proof/index.ts';
 import { createAccessTokens, type AccessTokenPrincipal } from './access-tokens.ts';
 import { findLiveClientSession, revokeClientSessions } from './client-session-repo.ts';
 import { createClientTokens, type ClientTokenPrincipal } from './client-tokens.ts';
-import { isSecretOf } from './clients.ts';
+import { isSecretOf, type OAuthClient } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
 import { createSignedTokens } from './jwt.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
-import { grantedScopes, recordAnswer } from './consent-repo.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
 import { OAuthError } from './oauth-error.ts';
 import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
+import { createAuthorizations, type Authorizations } from './revocation.ts';
 import { obtainableScopes } from './scopes.ts';
 import { findLiveSession, markRevoked } from './session-repo.ts';
 
@@ -23,6 +23,8 @@ export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
 export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthOptions } from './deps.ts';
+export type { RevokedScopes } from './events.ts';
+export { oauthRoutes } from './routes.ts';
 export type { Middleware } from './middleware.ts';
 export { scopeDefinitions, type ScopeDefinition, type Sensitivity } from './scopes.ts';
 export type { ProofMethod, SessionOrigin } from './session-repo.ts';
@@ -57,7 +59,11 @@ export interface OAuth {
    */
   revokeSessions(tx: Transaction, which: RevokedSessions): Promise<number>;
   /** A user is done with a mini-app: its sessions end, and what they granted it is withdrawn. */
-  withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, method: string): Promise<void>;
+  withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, reason: 'user_initiated' | 'uninstall'): Promise<void>;
+  /** What users have granted to mini-apps. */
+  readonly authorizations: Authorizations;
+  findClient(clientId: string): Promise<OAuthClient | undefined>;
+  inTransaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Makes the next signing key the current one (`tmcp keys rotate`). Returns its kid. */
   rotateSigningKeys(): Promise<string>;
 }
@@ -74,6 +80,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const clientTokens = createClientTokens({ issuer, clock, tokens: signed, sessions: clientSessions });
   const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage() };
   const provider = createProvider(parts);
+  const authorizations = createAuthorizations(parts);
   const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {
     const filter = {
       ...(sessionId === undefined ? {} : { id: sessionId }),
@@ -116,9 +123,11 @@ export function createOAuth(deps: OAuthDeps): OAuth {
       }
     },
     revokeSessions,
-    async withdraw(tx, { userId, miniappId }, method) {
-      await revokeSessions(tx, { userId, miniappId });
-      await recordAnswer(tx, { userId, miniappId }, [...(await grantedScopes(tx, userId, miniappId))], 'revoked', method, clock.now());
+    authorizations,
+    findClient: (clientId) => deps.clients.findClient(clientId),
+    inTransaction: (work) => database.inTransaction(work),
+    async withdraw(tx, { userId, miniappId }, reason) {
+      await authorizations.revoke(tx, { userId, miniappId, scopes: undefined, reason });
     },
     rotateSigningKeys: () => keys.rotate(),
   };

@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import express from 'express';
 import type { Database } from '../../../src/database/index.ts';
 import type { Clock } from '../../../src/kernel/clock.ts';
+import { authenticatorsOf } from '../../../src/app.ts';
+import { apiRouter, errorHandler, loadContract } from '../../../src/http/index.ts';
+import { createJobQueue } from '../../../src/jobs/index.ts';
+import { createRoomEvents } from '../../../src/matrix/index.ts';
 import { AppError } from '../../../src/kernel/errors.ts';
 import { sha256Hex } from '../../../src/kernel/ids.ts';
 import type { Log } from '../../../src/kernel/log.ts';
 import { createUserProof } from '../../../src/matrix/proof/index.ts';
-import { createOAuth, type OAuth, type OAuthClient, type OAuthDeps, type OAuthOptions } from '../../../src/oauth/index.ts';
+import { createOAuth, oauthRoutes, type OAuth, type OAuthClient, type OAuthDeps, type OAuthOptions } from '../../../src/oauth/index.ts';
 import { createGuardedFetch } from '../../../src/security/guarded-fetch.ts';
 import { openKeyRing, type KeyRing } from '../../../src/security/key-ring.ts';
 import { freePort, temporaryDirectory } from '../../support/temporary.ts';
@@ -102,7 +106,7 @@ export interface World {
   close(): Promise<void>;
 }
 
-async function listen(oauth: OAuth, port: number): Promise<Server> {
+async function listen(oauth: OAuth, port: number, log: Log, clock: Clock): Promise<Server> {
   const web = express();
   web.use(oauth.middleware);
   web.get('/api/v1/me', async (req, res) => {
@@ -121,6 +125,11 @@ async function listen(oauth: OAuth, port: number): Promise<Server> {
       res.status(error instanceof AppError ? error.status : 500).json({ code: error instanceof AppError ? error.code : String(error) });
     }
   });
+  const contract = loadContract(new URL('../../../schema/openapi.yaml', import.meta.url));
+  const routes = oauthRoutes(oauth);
+  const noAdmins = { authenticate: () => Promise.reject(new AppError('INVALID_TOKEN', 'no administrators here')) };
+  web.use(apiRouter({ contract: { ...contract, operations: contract.operations.filter(({ id }) => Object.hasOwn(routes, id)) }, routes, authenticators: authenticatorsOf(oauth, noAdmins), bodyLimitBytes: 65_536, checkResponses: true }));
+  web.use(errorHandler(log, clock));
   const server = web.listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return server;
@@ -160,12 +169,13 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
       keyRing,
       clients: directory,
       proof,
+      events: createRoomEvents(createJobQueue(clock)),
       options: testOptions,
       ...options.deps,
       ...overrides,
     });
     await oauth.prepare();
-    const server = await listen(oauth, closers.length === 0 ? port : 0);
+    const server = await listen(oauth, closers.length === 0 ? port : 0, log, clock);
     const close = async (): Promise<void> => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
