@@ -10,8 +10,9 @@ import { asMiniAppId, isRoomId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
+import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import { adoptPreinstalled, createMiniApps, miniappRoutes, type MiniApps } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, type ClientDirectory, type OAuth } from './oauth/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
@@ -89,7 +90,13 @@ function buildProof(deps: AppDependencies, miniapps: MiniApps) {
     hostResolver: { resolve: resolveServer },
     isMiniAppClient: async (clientId) => (await miniapps.findClient(clientId)) !== undefined,
   });
-  return { proof, close: () => Promise.all([proof.close(), guardedFetch.close()]) };
+  const signIn = createSignIn({
+    homeserver: { url: config.homeserver.url, publicUrl: config.homeserver.public_url ?? config.homeserver.url, domain: config.homeserver.domain },
+    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret },
+    clock,
+    log: deps.log,
+  });
+  return { proof, signIn, close: () => Promise.all([proof.close(), signIn.close(), guardedFetch.close()]) };
 }
 
 /** The registry as the authorization server sees it. */
@@ -102,11 +109,21 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: MiniApps, proof: UserProof): OAuth {
+const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
+  enabled: limits.enabled,
+  failures: { attempts: limits.oauth_failures_per_minute, seconds: 60 },
+  secrets: { attempts: limits.client_secret_failures_per_minute, seconds: 60 },
+  signIns: { attempts: limits.sign_ins_per_minute, seconds: 60 },
+  passwords: { attempts: limits.passwords_per_5_minutes, seconds: 300 },
+  userCodes: { attempts: limits.user_codes_per_10_minutes, seconds: 600 },
+  consents: { attempts: limits.consents_per_minute, seconds: 60 },
+});
+
+function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
-    proof,
+    ...users,
     clients: clientsOf(miniapps),
     events,
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
@@ -118,6 +135,11 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
       refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
       refreshGraceMs: config.oauth.refresh_grace_seconds * 1000,
       consentMs: consentLifetimeMs,
+      authorizationCodeMs: config.oauth.authorization_code_seconds * 1000,
+      deviceCodeMs: config.oauth.device_code_seconds * 1000,
+      browserSessionMs: config.oauth.browser_session_seconds * 1000,
+      homeserverName: config.homeserver.domain,
+      limits: limitsOf(config.rate_limits),
     },
   });
 }
@@ -185,8 +207,8 @@ export function buildApp(deps: AppDependencies): App {
   const roles = new Set(config.server.roles);
   const matrix = buildMatrix(deps);
   const miniapps = buildMiniApps(deps, matrix);
-  const { proof, close: closeProof } = buildProof(deps, miniapps);
-  const oauth = buildOAuth(deps, matrix, miniapps, proof);
+  const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
+  const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
   const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;

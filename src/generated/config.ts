@@ -86,6 +86,10 @@ export interface ConfigFile {
      */
     url: string;
     /**
+     * Client-server API of the homeserver, as browsers reach it: where they are sent for single sign-on. homeserver.url when it is not set.
+     */
+    public_url?: string;
+    /**
      * Server name of the homeserver: the part of user ids after the colon.
      */
     domain: string;
@@ -184,6 +188,10 @@ export interface ConfigFile {
      * Lifetime of a device code in seconds, 15 min (section 4.3.2).
      */
     device_code_seconds: number;
+    /**
+     * How long a browser stays signed in on the authorization pages, 14 days; users see and end these sessions at /oauth2/sessions.
+     */
+    browser_session_seconds: number;
     /**
      * Days after which a new key signs access tokens; the old one verifies until the last token that it signed has expired (D24).
      */
@@ -312,6 +320,30 @@ export interface ConfigFile {
      * Whether requests are limited; switch it off only to measure.
      */
     enabled: boolean;
+    /**
+     * Refused grants and client authentications from one address in a minute, before it has to wait.
+     */
+    oauth_failures_per_minute: number;
+    /**
+     * Wrong secrets of one client from one address in a minute.
+     */
+    client_secret_failures_per_minute: number;
+    /**
+     * Attempts to sign in from one address in a minute.
+     */
+    sign_ins_per_minute: number;
+    /**
+     * Passwords for one user name in five minutes, wherever they come from.
+     */
+    passwords_per_5_minutes: number;
+    /**
+     * User codes of the device flow by one user, or from one address, in ten minutes (RFC 8628 section 5.1).
+     */
+    user_codes_per_10_minutes: number;
+    /**
+     * Answers to questions for consent by one user in a minute.
+     */
+    consents_per_minute: number;
   };
   /**
    * Development mode, and the keys.

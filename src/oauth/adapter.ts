@@ -1,9 +1,10 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import { errors, type Adapter, type AdapterFactory, type AdapterPayload } from 'oidc-provider';
+import { errors, Provider, type Adapter, type AdapterFactory, type AdapterPayload } from 'oidc-provider';
 import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { sha256Hex } from '../kernel/ids.ts';
 import type { KeyRing } from '../security/key-ring.ts';
+import { deleteBrowserSession, findBrowserSession, saveBrowserSession, type BrowserSession } from './browser-session-repo.ts';
 import type { ClientDirectory } from './clients.ts';
 import { clientMetadata } from './client-metadata.ts';
 import type { LiveSessions } from './live-sessions.ts';
@@ -17,6 +18,8 @@ export interface AdapterOptions {
   readonly sessions: LiveSessions<Session>;
   /** The transaction in which the caller wants entries to be written, where there is one. */
   readonly ambient: AsyncLocalStorage<Transaction>;
+  readonly drafts: WeakMap<object, Omit<Session, 'walletId'>>;
+  readonly openDraft: (tx: Transaction, draft: Omit<Session, 'walletId'>) => Promise<void>;
 }
 
 interface EntryRow {
@@ -30,7 +33,10 @@ export const apiResource = 'urn:tmcp:api';
 
 const sealPurpose = 'oidc-entry';
 /** Kinds that are found by something else than their id and then saved again: they must know their id. */
-const kindsThatKeepTheirId: ReadonlySet<string> = new Set(['Session', 'DeviceCode']);
+const kindsThatKeepTheirId: ReadonlySet<string> = new Set(['DeviceCode']);
+
+/** Kinds whose content would open what their id opens: the values of cookies are in it. */
+const sealedKinds: ReadonlySet<string> = new Set(['Interaction']);
 
 const optionalHash = (text: string | undefined): string | null => (text === undefined ? null : sha256Hex(text));
 
@@ -45,7 +51,7 @@ function createEntryAdapter(kind: string, options: AdapterOptions): Adapter {
 
   const toPayload = (row: EntryRow | undefined, id?: string): AdapterPayload | undefined => {
     if (row === undefined) return undefined;
-    const payload = JSON.parse(row.payload) as AdapterPayload & { sealedJti?: string };
+    const payload = JSON.parse(sealedKinds.has(kind) ? keyRing.open(sealPurpose, row.payload, row.id_hash) : row.payload) as AdapterPayload & { sealedJti?: string };
     const { sealedJti, ...rest } = payload;
     const jti = id ?? (sealedJti === undefined ? undefined : keyRing.open(sealPurpose, sealedJti, row.id_hash));
     return { ...rest, ...(jti === undefined ? {} : { jti }), ...(row.consumed_at === null ? {} : { consumed: unixSeconds(row.consumed_at) }) };
@@ -65,7 +71,7 @@ function createEntryAdapter(kind: string, options: AdapterOptions): Adapter {
       const row = {
         kind,
         id_hash: idHash,
-        payload: JSON.stringify({ ...rest, ...kept }),
+        payload: sealedKinds.has(kind) ? keyRing.seal(sealPurpose, JSON.stringify(rest), idHash) : JSON.stringify({ ...rest, ...kept }),
         grant_id: payload.grantId ?? null,
         user_code_hash: optionalHash(payload.userCode),
         uid_hash: optionalHash(payload.uid),
@@ -86,13 +92,68 @@ function createEntryAdapter(kind: string, options: AdapterOptions): Adapter {
     },
     async consume(id) {
       const consumed = await entry(id).whereNull('consumed_at').update({ consumed_at: clock.now() });
-      if (consumed === 0) throw new errors.InvalidGrant('used by another request at the same moment');
+      if (consumed === 1) return;
+      // Two had the same code: whoever came second may be its owner, so that nobody keeps what it gave.
+      const row = await entry(id).first<{ grant_id: string | null } | undefined>('grant_id');
+      if (typeof row?.grant_id === 'string') options.sessions.forget(await markRevoked(db(), { id: row.grant_id }, clock.now()));
+      throw new errors.InvalidGrant('used by another request at the same moment');
     },
     async destroy(id) {
       await entry(id).delete();
     },
     async revokeByGrantId(grantId) {
       await db().sql('oidc_entry').where({ kind, grant_id: grantId }).delete();
+    },
+  };
+}
+
+/** A browser's session: listed and ended by its user, so it has a table of its own. */
+function createSessionAdapter(options: AdapterOptions): Adapter {
+  const { database, clock, keyRing } = options;
+  const toPayload = (row: BrowserSession | undefined, id?: string): AdapterPayload | undefined => {
+    if (row === undefined) return undefined;
+    const { sealedJti, ...payload } = JSON.parse(row.payload) as AdapterPayload & { sealedJti: string };
+    return { ...payload, jti: id ?? keyRing.open(sealPurpose, sealedJti, row.idHash) };
+  };
+  return {
+    ...readOnly,
+    async upsert(id, payload, expiresIn = 1) {
+      const { jti: _jti, ...rest } = payload;
+      const idHash = sha256Hex(id);
+      const now = clock.now();
+      await saveBrowserSession(database, {
+        idHash,
+        uidHash: sha256Hex(payload.uid!),
+        userId: payload.accountId,
+        payload: JSON.stringify({ ...rest, sealedJti: keyRing.seal(sealPurpose, id, idHash) }),
+        createdAt: payload.loginTs === undefined ? now : payload.loginTs * 1000,
+        lastSeenAt: now,
+        expiresAt: now + expiresIn * 1000,
+      });
+    },
+    async find(id) {
+      return toPayload(await findBrowserSession(database, { id_hash: sha256Hex(id) }, clock.now()), id);
+    },
+    async findByUid(uid) {
+      return toPayload(await findBrowserSession(database, { uid_hash: sha256Hex(uid) }, clock.now()));
+    },
+    destroy: (id) => deleteBrowserSession(database, sha256Hex(id)),
+  };
+}
+
+/** A code opens the session that it stands for, in one transaction with itself. */
+function createCodeAdapter(kind: string, options: AdapterOptions): Adapter {
+  const entries = createEntryAdapter(kind, options);
+  const { database, ambient, drafts, openDraft } = options;
+  return {
+    ...entries,
+    async upsert(id, payload, expiresIn) {
+      const draft = Provider.ctx === undefined ? undefined : drafts.get(Provider.ctx);
+      if (draft === undefined || draft.id !== payload.grantId) throw new TypeError('a code without a session');
+      await database.inTransaction(async (tx) => {
+        await openDraft(tx, draft);
+        await ambient.run(tx, () => entries.upsert(id, payload, expiresIn));
+      });
     },
   };
 }
@@ -134,6 +195,10 @@ export function createAdapterFactory(options: AdapterOptions): AdapterFactory {
         return createClientAdapter(options);
       case 'Grant':
         return createGrantAdapter(options);
+      case 'Session':
+        return createSessionAdapter(options);
+      case 'AuthorizationCode':
+        return createCodeAdapter(kind, options);
       // These are their signature and their session: nothing of them is stored.
       case 'AccessToken':
       case 'ClientCredentials':

@@ -13,6 +13,8 @@ export async function purgeExpired(tx: Transaction, now: number): Promise<number
     (await over('refresh_rotation')) +
     (await tx.sql('signing_key').where({ state: 'retired' }).andWhere('expires_at', '<=', now).delete()) +
     (await over('client_session')) +
+    (await over('browser_session')) +
+    (await over('sign_in_attempt')) +
     (await over('tep_session', now - sessionRetentionMs)) +
     (await tx.sql('tep_session').where('revoked_at', '<=', now - sessionRetentionMs).delete())
   );

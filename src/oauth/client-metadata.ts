@@ -3,6 +3,8 @@ import { isReservedAudience, type OAuthClient } from './clients.ts';
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
+export const deviceCodeGrant = 'urn:ietf:params:oauth:grant-type:device_code';
+
 /** The name under which oidc-provider's client carries ours. */
 export const clientProperty = 'tmcp';
 
@@ -16,12 +18,14 @@ export function clientMetadata(clientId: string, client: OAuthClient | undefined
   }
   // A client's own token has its id as `sub`: it must never look like a user.
   if (client === undefined || client.clientId.startsWith('@') || (!client.active && client.owners.length === 0)) return undefined;
+  const hasRedirects = client.redirectUris.length > 0;
   return {
     client_id: client.clientId,
     client_name: client.name,
-    grant_types: [tokenExchangeGrant, 'refresh_token', 'client_credentials'],
-    response_types: [],
-    redirect_uris: [],
+    grant_types: [tokenExchangeGrant, 'refresh_token', 'client_credentials', deviceCodeGrant, ...(hasRedirects ? ['authorization_code'] : [])],
+    response_types: hasRedirects ? ['code'] : [],
+    response_modes: ['query'],
+    redirect_uris: client.redirectUris,
     [clientProperty]: client,
     // The library wants a secret to compare with; ours are hashes, and compareClientSecret is our own.
     ...(client.kind === 'public' ? { token_endpoint_auth_method: 'none' } : { token_endpoint_auth_method: 'client_secret_post', client_secret: 'kept as a hash' }),

@@ -4,6 +4,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import type { RoomEvents } from '../matrix/port.ts';
+import type { SignIn } from '../matrix/sign-in/index.ts';
 import type { UserProof } from '../matrix/proof/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import type { AccessTokens, UserContext } from './access-tokens.ts';
@@ -12,8 +13,10 @@ import type { ClientTokens } from './client-tokens.ts';
 import type { ClientDirectory } from './clients.ts';
 import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
+import type { LimitOptions, Limits, LimitStore } from './limits.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import type { Session } from './session-repo.ts';
+import type { StepUp } from './step-up.ts';
 
 export interface OAuthOptions {
   /** `server.public_url`, without a trailing slash: the issuer of every token. */
@@ -28,6 +31,15 @@ export interface OAuthOptions {
   readonly refreshTokenMs: number;
   /** How long a spent refresh token gets the same successor once more: 10 s (decision D3). */
   readonly refreshGraceMs: number;
+  /** 60 s (RFC 6749 section 4.1.2). */
+  readonly authorizationCodeMs: number;
+  /** 15 min (section 4.3.2). */
+  readonly deviceCodeMs: number;
+  /** How long a browser stays signed in. */
+  readonly browserSessionMs: number;
+  /** What the homeserver is called where people sign in. */
+  readonly homeserverName: string;
+  readonly limits: LimitOptions;
   /** How long a question for consent can be answered. */
   readonly consentMs: number;
 }
@@ -40,6 +52,11 @@ export interface OAuthDeps {
   readonly keyRing: KeyRing;
   readonly clients: ClientDirectory;
   readonly proof: UserProof;
+  readonly signIn: SignIn;
+  /** Second factors; nobody has one when absent. */
+  readonly stepUp?: StepUp;
+  /** Where attempts are counted; in memory when absent. */
+  readonly limitStore?: LimitStore;
   /** For the claim `user_context`; must answer quickly, and may not know. */
   readonly profileOf?: (userId: UserId) => Promise<UserContext | undefined>;
   /** Decision D22: whether the user may name this room. Asked for `miniapp_context.room_id`. */
@@ -52,6 +69,10 @@ export interface OAuthDeps {
 
 /** The same, and the parts that are built of it. */
 export interface OAuthParts extends OAuthDeps {
+  readonly stepUp: StepUp;
+  readonly limits: Limits;
+  /** Sessions that a request will open if it comes to a code, by the library's request context. */
+  readonly drafts: WeakMap<object, Omit<Session, 'walletId'>>;
   readonly keys: SigningKeys;
   readonly sessions: LiveSessions<Session>;
   readonly clientSessions: LiveSessions<ClientSession>;

@@ -66,7 +66,7 @@ function presenterOf(target: ExchangeTarget): Presenter {
 }
 
 /** `miniapp_context`: a JSON object, small, and a room id where it names one. */
-function parseContext(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+export function parseContext(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
   if (text === undefined) return undefined;
   if (Buffer.byteLength(text) > maxContextBytes) throw refuse(`miniapp_context: at most ${maxContextBytes} bytes`);
   let value: unknown;

@@ -11,7 +11,7 @@ export function sendJson(res: ServerResponse, status: number, body: object, head
 /** RFC 6749 section 5.2, and the challenge of RFC 6750 with every 401. */
 export function sendError(res: ServerResponse, error: OAuthError): void {
   const challenge = error.status === 401 ? { 'www-authenticate': 'Bearer' } : {};
-  const retry = error.status === 503 ? { 'retry-after': '5' } : {};
+  const retry = error.status === 503 ? { 'retry-after': '5' } : error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) };
   sendJson(res, error.status, { error: error.error, error_description: error.error_description, ...error.fields }, { ...challenge, ...retry });
 }
 
@@ -41,6 +41,16 @@ export async function readBody(req: IncomingMessage): Promise<Readonly<Record<st
     // Told below.
   }
   throw new OAuthError(400, 'invalid_request', 'body: must be a JSON object');
+}
+
+/** A form, whose fields may repeat. */
+export type Form = URLSearchParams;
+
+/** The form in the body. Throws OAuthError. */
+export async function readForm(req: IncomingMessage): Promise<Form> {
+  const type = (req.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase();
+  if (type !== 'application/x-www-form-urlencoded') throw new OAuthError(415, 'invalid_request', 'body: must be a form');
+  return new URLSearchParams(await readText(req));
 }
 
 /** The token of `Authorization: Bearer`. Throws a 401 without one. */

@@ -10,6 +10,7 @@ import { isSecretOf, type OAuthClient } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
 import { createSignedTokens } from './jwt.ts';
 import { createSigningKeys } from './keys.ts';
+import { createLimits } from './limits.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
 import { OAuthError } from './oauth-error.ts';
@@ -18,11 +19,14 @@ import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
 import { obtainableScopes } from './scopes.ts';
 import { findLiveSession, markRevoked } from './session-repo.ts';
+import { noStepUp } from './step-up.ts';
 
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
 export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthOptions } from './deps.ts';
+export type { LimitOptions, LimitStore } from './limits.ts';
+export type { StepUp } from './step-up.ts';
 export type { RevokedScopes } from './events.ts';
 export { oauthRoutes } from './routes.ts';
 export type { Middleware } from './middleware.ts';
@@ -78,7 +82,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const signed = createSignedTokens({ issuer, clock, keys });
   const tokens = createAccessTokens({ issuer, clock, tokens: signed, sessions });
   const clientTokens = createClientTokens({ issuer, clock, tokens: signed, sessions: clientSessions });
-  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage() };
+  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore) };
   const provider = createProvider(parts);
   const authorizations = createAuthorizations(parts);
   const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {
@@ -98,7 +102,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   };
   return {
     prepare: () => keys.prepare(),
-    middleware: createMiddleware(provider, parts),
+    middleware: createMiddleware(provider, parts, authorizations),
     verifyAccessToken: (token) => tokens.verify(token),
     async verifyBearer(token) {
       const claims = await signed.read(token);

@@ -1,12 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Provider } from 'oidc-provider';
 import { errorText } from '../kernel/errors.ts';
+import { createBrowser, PageError, sendPageError } from './browser.ts';
 import { createConsent, type Consent } from './consent.ts';
 import type { OAuthParts } from './deps.ts';
+import { createInteractionPages } from './interaction.ts';
 import { bearerToken, readBody, sendError, sendJson } from './http.ts';
 import { authorizationServerMetadata } from './metadata.ts';
-import { OAuthError } from './oauth-error.ts';
+import { addressOf, TooManyAttempts } from './limits.ts';
+import { OAuthError, tooManyAttempts } from './oauth-error.ts';
+import type { Authorizations } from './revocation.ts';
 import { parseScopes } from './scopes.ts';
+import { createSessionsPage } from './sessions-page.ts';
+import { createSignInPages } from './sign-in.ts';
 
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void;
 
@@ -39,62 +45,129 @@ const consentRoute = (consent: Consent): Route => ({
   },
 });
 
-function routes(provider: Provider, parts: OAuthParts): Readonly<Record<string, Route>> {
-  const { issuer } = parts.options;
-  const { protocol, host } = new URL(issuer);
+const uidPath = /^\/oauth2\/(authorize|interaction)\/([\w-]{10,64})$/;
+
+interface Routing {
+  /** For programs. */
+  readonly api: Readonly<Record<string, Route>>;
+  /** For people: what goes wrong there is told on a page, and other origins have no business there. */
+  readonly pages: Readonly<Record<string, Route>>;
+}
+
+/** Pages whose paths end in the id of an interaction. */
+type UidPages = (name: string, uid: string) => Route;
+
+function libraryHandler(provider: Provider, parts: OAuthParts): Handler {
+  const { protocol, host } = new URL(parts.options.issuer);
   const callback = provider.callback();
   /** The library builds addresses from forwarded headers: they are ours, whatever the caller sent. */
-  const library: Handler = async (req, res) => {
+  return async (req, res) => {
+    addressOf(req);
     req.headers['x-forwarded-proto'] = protocol.slice(0, -1);
     req.headers['x-forwarded-host'] = host;
     delete req.headers['x-forwarded-for'];
     await callback(req, res);
   };
+}
+
+function routes(provider: Provider, parts: OAuthParts, authorizations: Authorizations): { readonly routing: Routing; readonly uidPages: UidPages } {
+  const { issuer } = parts.options;
+  const library = libraryHandler(provider, parts);
+  const limited: Handler = async (req, res, query) => {
+    await parts.limits.assertOpen(req);
+    await library(req, res, query);
+  };
+  /** Codes travel in a query, by redirect, and in no other way: `form_post` would need a script on a page of ours. */
+  const authorize: Handler = async (req, res, query) => {
+    if ((query.get('response_mode') ?? 'query') !== 'query') throw new PageError(400, 'This does not work', 'The app asked for an answer in a form that is not offered here (response_mode).');
+    await library(req, res, query);
+  };
+  const browser = createBrowser(provider, parts);
+  const signIn = createSignInPages(parts, browser);
+  const interaction = createInteractionPages(provider, parts, browser);
+  const sessions = createSessionsPage(parts, browser, authorizations);
   const metadata: Route = { GET: async (_req, res) => sendJson(res, 200, authorizationServerMetadata(issuer), publicCache) };
   const jwks: Route = { GET: async (_req, res) => sendJson(res, 200, await parts.keys.publicJwks(), publicCache) };
-  return {
-    '/oauth2/token': { POST: library },
-    '/oauth2/introspect': { POST: library },
-    '/oauth2/revoke': { POST: library },
+  const api: Routing['api'] = {
+    '/oauth2/token': { POST: limited },
+    '/oauth2/introspect': { POST: limited },
+    '/oauth2/revoke': { POST: limited },
     '/oauth2/consent': consentRoute(createConsent(parts)),
     '/oauth2/jwks': jwks,
     '/.well-known/jwks.json': jwks,
     '/.well-known/openid-configuration': metadata,
     '/.well-known/oauth-authorization-server': metadata,
   };
+  const pages: Routing['pages'] = {
+    '/oauth2/authorize': { GET: authorize },
+    '/oauth2/sign-in': { GET: (req, res, query) => signIn.page(req, res, query), POST: (req, res) => signIn.password(req, res) },
+    '/oauth2/sign-in/redirect': { GET: (req, res, query) => signIn.redirect(req, res, query) },
+    '/oauth2/callback': { GET: (req, res, query) => signIn.callback(req, res, query) },
+    '/oauth2/sessions': { GET: (req, res) => sessions.show(req, res), POST: (req, res) => sessions.submit(req, res) },
+  };
+  const uidPages: UidPages = (name, uid) => (name === 'authorize' ? { GET: library } : { GET: (req, res) => interaction.show(req, res, uid), POST: (req, res) => interaction.submit(req, res, uid) });
+  return { routing: { api, pages }, uidPages };
 }
 
-/** Serves the paths of the authorization server; every other request goes on. No body parser may run before it. */
-export function createMiddleware(provider: Provider, parts: OAuthParts): Middleware {
-  const table = routes(provider, parts);
+/** What went wrong, on a page. */
+function failPage(parts: OAuthParts, res: ServerResponse, path: string, error: unknown): void {
+  const requestId = res.getHeader('x-request-id');
+  const known = error instanceof TooManyAttempts ? new PageError(429, 'Too many attempts', 'Wait a while, then try again.', error.retryAfterSeconds) : error instanceof OAuthError ? new PageError(error.status, 'This does not work', error.error_description ?? error.error) : error;
+  if (!(known instanceof PageError)) parts.log.error({ error: errorText(error), path }, 'OAuth page failed');
+  if (res.headersSent) res.destroy();
+  else sendPageError(res, known instanceof PageError ? known : new PageError(500, 'Something went wrong here', 'Try again in a moment.'), typeof requestId === 'string' ? requestId : undefined);
+}
 
-  const serve = async (req: IncomingMessage, res: ServerResponse, route: Route, query: URLSearchParams): Promise<void> => {
+function failApi(parts: OAuthParts, res: ServerResponse, path: string, error: unknown): void {
+  if (error instanceof OAuthError || error instanceof TooManyAttempts) {
+    sendError(res, error instanceof OAuthError ? error : tooManyAttempts(error.retryAfterSeconds));
+    return;
+  }
+  parts.log.error({ error: errorText(error), path }, 'OAuth request failed');
+  if (!res.headersSent) sendJson(res, 500, { error: 'server_error', error_description: 'Something went wrong here' });
+  else res.destroy();
+}
+
+const handlerOf = (route: Route, method: string | undefined): Handler | undefined => route[(method === 'HEAD' ? 'GET' : method) as keyof Route];
+
+/** Serves the paths of the authorization server; every other request goes on. No body parser may run before it. */
+export function createMiddleware(provider: Provider, parts: OAuthParts, authorizations: Authorizations): Middleware {
+  const { routing, uidPages } = routes(provider, parts, authorizations);
+
+  const serveApi = async (req: IncomingMessage, res: ServerResponse, route: Route, query: URLSearchParams): Promise<void> => {
     const allow = [...Object.keys(route), 'OPTIONS'].join(', ');
     for (const [name, value] of Object.entries(corsHeaders)) res.setHeader(name, value);
     if (req.method === 'OPTIONS') {
       res.writeHead(204, { ...preflightHeaders, 'access-control-allow-methods': allow }).end();
       return;
     }
-    const handler = route[(req.method === 'HEAD' ? 'GET' : req.method) as keyof Route];
+    const handler = handlerOf(route, req.method);
     if (handler === undefined) sendJson(res, 405, { error: 'invalid_request', error_description: `only ${allow}` }, { allow });
     else await handler(req, res, query);
   };
+  const servePage = async (req: IncomingMessage, res: ServerResponse, route: Route, query: URLSearchParams): Promise<void> => {
+    res.removeHeader('access-control-allow-origin');
+    const handler = handlerOf(route, req.method);
+    if (handler !== undefined) return handler(req, res, query);
+    res.setHeader('allow', Object.keys(route).join(', '));
+    throw new PageError(405, 'This link does not work', 'Go back to the app and start again.');
+  };
+  const find = (path: string): { readonly page: boolean; readonly route: Route } | undefined => {
+    if (Object.hasOwn(routing.api, path)) return { page: false, route: routing.api[path]! };
+    if (Object.hasOwn(routing.pages, path)) return { page: true, route: routing.pages[path]! };
+    const [, name, uid] = uidPath.exec(path) ?? [];
+    return name === undefined || uid === undefined ? undefined : { page: true, route: uidPages(name, uid) };
+  };
 
   return (req, res, next) => {
-    const [path = '', query = ''] = (req.url ?? '/').split('?', 2);
-    const route = Object.hasOwn(table, path) ? table[path] : undefined;
-    if (route === undefined) {
+    const [path = '', query = ''] = (req.url ?? '/').split(/\?(.*)/s, 2);
+    const found = find(path);
+    if (found === undefined) {
       next();
       return;
     }
-    serve(req, res, route, new URLSearchParams(query)).catch((error: unknown) => {
-      if (error instanceof OAuthError) {
-        sendError(res, error);
-        return;
-      }
-      parts.log.error({ error: errorText(error), path }, 'OAuth request failed');
-      if (!res.headersSent) sendJson(res, 500, { error: 'server_error', error_description: 'Something went wrong here' });
-      else res.destroy();
-    });
+    const parameters = new URLSearchParams(query);
+    if (found.page) servePage(req, res, found.route, parameters).catch((error: unknown) => failPage(parts, res, path, error));
+    else serveApi(req, res, found.route, parameters).catch((error: unknown) => failApi(parts, res, path, error));
   };
 }

@@ -1,10 +1,12 @@
 import { errors } from 'oidc-provider';
 
-export type OAuthErrorName = 'invalid_request' | 'invalid_client' | 'invalid_grant' | 'invalid_scope' | 'invalid_target' | 'unauthorized_client' | 'access_denied' | 'consent_required' | 'temporarily_unavailable';
+export type OAuthErrorName = 'invalid_request' | 'invalid_client' | 'invalid_grant' | 'invalid_scope' | 'invalid_target' | 'unauthorized_client' | 'access_denied' | 'consent_required' | 'temporarily_unavailable' | 'rate_limit_exceeded' | 'slow_down';
 
 /** An error in the form of RFC 6749 section 5.2, with the status and the further fields that TMCP wants. */
 export class OAuthError extends errors.OIDCProviderError {
   readonly fields: Readonly<Record<string, unknown>>;
+  /** For `Retry-After`, with a 429 or a 503. */
+  retryAfterSeconds: number | undefined;
 
   constructor(status: number, error: OAuthErrorName, description: string, fields: Readonly<Record<string, unknown>> = {}) {
     super(status, error);
@@ -19,3 +21,10 @@ export const matrixTokenRefused = (): OAuthError => new OAuthError(401, 'invalid
 
 /** The Matrix token could not be checked: neither good nor bad. */
 export const proofUnavailable = (): OAuthError => new OAuthError(503, 'temporarily_unavailable', 'Matrix tokens can not be checked at the moment');
+
+/** 429, and when to come back. */
+export function tooManyAttempts(retryAfterSeconds: number): OAuthError {
+  const error = new OAuthError(429, 'rate_limit_exceeded', 'Too many attempts');
+  error.retryAfterSeconds = retryAfterSeconds;
+  return error;
+}

@@ -3,17 +3,21 @@ import { errors, Provider, type AccessToken, type Client, type Configuration, ty
 import { errorText } from '../kernel/errors.ts';
 import { newSecret } from '../kernel/ids.ts';
 import type { UserContext } from './access-tokens.ts';
+import { errorPage, pageHeaders } from '../web/pages.ts';
 import { apiResource, createAdapterFactory } from './adapter.ts';
+import { loadGrant, openDraft, requestChecks } from './authorize.ts';
+import { cookieNames } from './browser.ts';
 import { clientProperty, ourClient, tokenExchangeGrant } from './client-metadata.ts';
 import { isAvailableTo, isReservedAudience, isSecretOf } from './clients.ts';
 import { registerClientCredentials } from './client-credentials.ts';
 import { revokeClientSessions } from './client-session-repo.ts';
 import type { OAuthParts } from './deps.ts';
 import { tepPrefix } from './jwt.ts';
-import { OAuthError } from './oauth-error.ts';
+import { TooManyAttempts } from './limits.ts';
+import { OAuthError, tooManyAttempts } from './oauth-error.ts';
 import { registerRefresh } from './refresh.ts';
 import { isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
-import type { Session } from './session-repo.ts';
+import { extendSession, sessionSlackMs, type Session } from './session-repo.ts';
 import { registerTokenExchange } from './token-exchange.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
@@ -41,25 +45,46 @@ function resourceServerInfo(resource: string, client: Client) {
   return { scope: ours === undefined ? '' : obtainableScopes(ours).join(' '), audience: ours?.miniappId ?? client.clientId, accessTokenFormat: 'opaque' as const };
 }
 
+const pageRoutes: ReadonlySet<string> = new Set(['authorization', 'resume']);
+
+/** In the form that the reader expects: a person on the pages, a program everywhere else. */
+function renderError(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }): void {
+  if (!pageRoutes.has(ctx.oidc.route)) {
+    ctx.type = 'application/json';
+    ctx.body = out;
+    return;
+  }
+  ctx.set(pageHeaders({ formActions: [] }));
+  ctx.body = errorPage({ title: 'This does not work', message: out.error_description ?? 'Go back to the app and start again.', code: out.error });
+}
+
 function configuration(parts: OAuthParts): Configuration {
   const { options } = parts;
   const policy = (_ctx: KoaContextWithOIDC, client: Client, token: { clientId?: string | undefined }): Promise<boolean> => mayInspect(parts, client, token);
-  const asJson = (ctx: { type: string; body: unknown }, out: unknown): void => {
-    ctx.type = 'application/json';
-    ctx.body = out;
-  };
+  const cookies = cookieNames(options.issuer);
   return {
-    adapter: createAdapterFactory(parts),
+    adapter: createAdapterFactory({ ...parts, openDraft: (tx, draft) => openDraft(tx, parts, draft) }),
     jwks: { keys: [unusedKey()] },
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
     extraClientMetadata: { properties: [clientProperty] },
-    responseTypes: [],
+    responseTypes: ['code'],
+    allowOmittingSingleRegisteredRedirectUri: false,
+    extraParams: requestChecks,
+    interactions: { url: (_ctx, interaction) => `/oauth2/interaction/${interaction.uid}` },
+    loadExistingGrant: (ctx) => loadGrant(ctx.oidc.provider, parts, ctx),
+    cookies: {
+      names: { session: cookies.session, interaction: cookies.interaction, resume: cookies.resume },
+      long: { httpOnly: true, sameSite: 'lax', secure: cookies.secure, path: '/' },
+      short: { httpOnly: true, sameSite: 'lax', secure: cookies.secure },
+    },
     scopes: [],
     claims: {},
-    findAccount: (ctx, sub) => (mayUse(ctx.oidc.client, sub) ? { accountId: sub, claims: () => ({ sub }) } : undefined),
+    // Whoever is signed in has an account; which clients they may use is judged where a grant is made.
+    findAccount: (ctx, sub, token) => (token === undefined || mayUse(ctx.oidc.client, sub) ? { accountId: sub, claims: () => ({ sub }) } : undefined),
     features: {
       devInteractions: { enabled: false },
+      deviceFlow: { enabled: true, charset: 'base-20', mask: '****-****' },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
       rpInitiatedLogout: { enabled: false },
@@ -73,11 +98,16 @@ function configuration(parts: OAuthParts): Configuration {
         getResourceServerInfo: (_ctx, resource, client) => resourceServerInfo(resource, client),
       },
     },
-    routes: { token: '/oauth2/token', introspection: '/oauth2/introspect', revocation: '/oauth2/revoke', authorization: '/oauth2/authorize', jwks: '/oauth2/library-jwks' },
+    routes: { token: '/oauth2/token', introspection: '/oauth2/introspect', revocation: '/oauth2/revoke', authorization: '/oauth2/authorize', device_authorization: '/oauth2/device/authorization', code_verification: '/oauth2/device', jwks: '/oauth2/library-jwks' },
     ttl: {
       AccessToken: (_ctx, _token, client) => seconds(ourClient(client) === undefined ? options.firstPartyTokenMs : options.accessTokenMs),
       RefreshToken: seconds(options.refreshTokenMs),
       Grant: seconds(options.refreshTokenMs),
+      AuthorizationCode: seconds(options.authorizationCodeMs),
+      DeviceCode: seconds(options.deviceCodeMs),
+      Interaction: seconds(options.consentMs),
+      // From the sign-in on, whatever happens meanwhile.
+      Session: (_ctx, session) => Math.max(1, seconds((session.loginTs ?? 0) * 1000 + options.browserSessionMs - parts.clock.now())),
     },
     issueRefreshToken: () => true,
     rotateRefreshToken: true,
@@ -85,7 +115,7 @@ function configuration(parts: OAuthParts): Configuration {
     revokeGrantPolicy: () => true,
     pkce: { required: () => true },
     clientBasedCORS: () => true,
-    renderError: (ctx, out) => asJson(ctx, out),
+    renderError: (ctx, out) => renderError(ctx, out),
   };
 }
 
@@ -103,6 +133,12 @@ async function userContextOf(parts: OAuthParts, session: Session, scopes: readon
 async function issueTep(parts: OAuthParts, token: AccessToken): Promise<string> {
   const session = await parts.sessions.find(token.grantId);
   if (session === undefined) throw new errors.InvalidGrant('the session has ended');
+  const { clock, options } = parts;
+  // A code's session was opened for as long as the code: now it has tokens.
+  if (!isReservedAudience(session.audience) && session.expiresAt < clock.now() + options.accessTokenMs) {
+    await extendSession(parts.database, session.id, clock.now() + Math.max(options.refreshTokenMs, options.accessTokenMs) + sessionSlackMs);
+    parts.sessions.forget([session.id]);
+  }
   const scopes = parseScopes(token.scope);
   return parts.tokens.sign({ session, scopes, lifetimeMs: token.expiration * 1000, userContext: await userContextOf(parts, session, scopes) });
 }
@@ -188,6 +224,24 @@ function responseFields(session: Session, client: Client): Record<string, unknow
   return { user_id: session.userId, wallet_id: session.walletId, ...(session.origin === 'token_exchange' ? { delegated_session: true } : {}), ...official };
 }
 
+const asOAuthError = (error: unknown): never => {
+  throw error instanceof TooManyAttempts ? tooManyAttempts(error.retryAfterSeconds) : error;
+};
+
+const guessed: ReadonlySet<string> = new Set(['invalid_client', 'invalid_grant']);
+
+/** What may have been a guess counts against the address, and a client that was named against both. */
+function countFailures(provider: Provider, parts: OAuthParts): void {
+  const count = (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError): void => {
+    if (!guessed.has(error.error)) return;
+    const clientId: unknown = error.error === 'invalid_client' ? (ctx.oidc.client?.clientId ?? ctx.oidc.body?.client_id) : undefined;
+    void parts.limits.countFailure(ctx.req, typeof clientId === 'string' ? clientId : undefined);
+  };
+  provider.on('grant.error', count);
+  provider.on('introspection.error', count);
+  provider.on('revocation.error', count);
+}
+
 /** oidc-provider, set up as TMCP's authorization server. */
 export function createProvider(parts: OAuthParts): Provider {
   const provider = new Provider(parts.options.issuer, configuration(parts));
@@ -196,7 +250,9 @@ export function createProvider(parts: OAuthParts): Provider {
   patchClientTokens(provider, parts);
   patchForms(provider);
   Object.assign(provider.Client.prototype, {
-    compareClientSecret(this: Client, secret: string): boolean {
+    async compareClientSecret(this: Client, secret: string): Promise<boolean> {
+      const req = Provider.ctx?.req;
+      if (req !== undefined) await parts.limits.assertSecretOpen(req, this.clientId).catch(asOAuthError);
       return isSecretOf(ourClient(this)!, secret);
     },
   });
@@ -213,8 +269,9 @@ export function createProvider(parts: OAuthParts): Provider {
   });
   provider.on('grant.error', (ctx, error) => {
     if (error instanceof OAuthError) Object.assign(ctx.body as object, error.fields);
-    if (error instanceof OAuthError && error.status === 503) ctx.set('Retry-After', '5');
+    if (error instanceof OAuthError && (error.status === 503 || error.retryAfterSeconds !== undefined)) ctx.set('Retry-After', String(error.retryAfterSeconds ?? 5));
   });
+  countFailures(provider, parts);
   provider.on('server_error', (ctx, error) => parts.log.error({ error: errorText(error), path: ctx.path }, 'OAuth request failed'));
   return provider;
 }

@@ -6,6 +6,7 @@ export async function up(sql: Knex): Promise<void> {
   await createRotations(sql);
   await createSessions(sql);
   await createClientSessions(sql);
+  await createBrowserSessions(sql);
   await createConsent(sql);
   await createSpentTokens(sql);
   await createSigningKeys(sql);
@@ -94,6 +95,30 @@ async function createClientSessions(sql: Knex): Promise<void> {
   });
   await sql.raw('CREATE INDEX client_session_miniapp ON client_session (miniapp_id) WHERE revoked_at IS NULL');
   await sql.raw('CREATE INDEX client_session_expiry ON client_session (expires_at)');
+}
+
+async function createBrowserSessions(sql: Knex): Promise<void> {
+  await sql.schema.createTable('browser_session', (table) => {
+    /** SHA-256 of the cookie's value. */
+    table.text('id_hash').primary();
+    table.text('uid_hash').notNullable().unique();
+    table.text('user_id');
+    table.text('payload').notNullable();
+    table.bigInteger('created_at').notNullable();
+    table.bigInteger('last_seen_at').notNullable();
+    table.bigInteger('expires_at').notNullable();
+  });
+  await sql.raw('CREATE INDEX browser_session_user ON browser_session (user_id) WHERE user_id IS NOT NULL');
+  await sql.raw('CREATE INDEX browser_session_expiry ON browser_session (expires_at)');
+  await sql.schema.createTable('sign_in_attempt', (table) => {
+    table.text('state_hash').primary();
+    table.text('browser_hash').notNullable();
+    table.text('way').notNullable().checkIn(['mas', 'sso'], 'sign_in_attempt_way');
+    table.text('verifier_sealed').notNullable();
+    table.text('return_to').notNullable();
+    table.bigInteger('expires_at').notNullable();
+  });
+  await sql.raw('CREATE INDEX sign_in_attempt_expiry ON sign_in_attempt (expires_at)');
 }
 
 async function createConsent(sql: Knex): Promise<void> {

@@ -26,7 +26,7 @@ const scopePrefixes = ['urn:matrix:org.matrix.msc2967.client:', 'urn:matrix:clie
 const formEncode = (text: string): string => new URLSearchParams({ x: text }).toString().slice(2);
 
 /** `client_secret_basic` of RFC 6749 section 2.3.1: both parts are form-encoded first. */
-const basicCredentials = (clientId: string, secret: string): string => `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(secret)}`).toString('base64')}`;
+export const basicCredentials = (clientId: string, secret: string): string => `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(secret)}`).toString('base64')}`;
 
 /** RFC 8414 metadata of the issuer, kept once it was read. */
 function introspectionEndpoint(options: MasOptions): () => Promise<URL> {

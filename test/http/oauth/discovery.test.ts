@@ -16,14 +16,14 @@ describe('discovery, and a client library that is not ours', () => {
     expect(openid!.body.issuer).to.equal(world.issuer);
     for (const [name, value] of Object.entries(openid!.body)) {
       if (!name.endsWith('_endpoint') && name !== 'jwks_uri') continue;
-      const { status } = await call(String(value), { method: name === 'jwks_uri' ? 'GET' : 'POST' });
+      const { status } = await fetch(String(value), { method: name === 'jwks_uri' ? 'GET' : 'POST' });
       expect(status, name).not.to.equal(404);
     }
-    expect(openid!.body.grant_types_supported).to.deep.equal([tokenExchange, 'refresh_token', 'client_credentials']);
+    expect(openid!.body.grant_types_supported).to.deep.equal(['authorization_code', 'refresh_token', 'client_credentials', tokenExchange]);
   });
 
   it('leaves other paths alone', async () => {
-    for (const path of ['/', '/oauth2', '/oauth2/token/', '/oauth2/authorize', '/oauth2/library-jwks', '/oauth2/auth', '/request', '/me', '/session/end', '/constructor', '//oauth2/token', '/__proto__']) {
+    for (const path of ['/', '/oauth2', '/oauth2/token/', '/oauth2/auth/x', '/oauth2/library-jwks', '/oauth2/auth', '/request', '/me', '/session/end', '/constructor', '//oauth2/token', '/__proto__']) {
       const response = await fetch(world.first.url + path, { method: 'POST' });
       expect(response.status, path).to.equal(404);
       expect(await response.text(), path).to.contain('Cannot POST');

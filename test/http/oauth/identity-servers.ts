@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -10,6 +11,15 @@ export interface IdentityServers {
   readonly openId: Map<string, string>;
   /** Token → what MAS's introspection says. */
   readonly introspection: Map<string, Record<string, unknown>>;
+  /** User name → password. */
+  readonly passwords: Map<string, string>;
+  /** What the homeserver offers at `GET /login`. */
+  flows: readonly object[];
+  /** Login token, or authorization code of MAS with the challenge that it is bound to → localpart. */
+  readonly loginTokens: Map<string, string>;
+  readonly codes: Map<string, { readonly challenge: string; readonly username: string }>;
+  /** Access tokens that were made by signing in, and have not been ended. */
+  readonly devices: Set<string>;
   /** Answers every request like this instead, where set. */
   failWith: number | undefined;
   readonly requests: { readonly path: string; readonly authorization: string | undefined }[];
@@ -29,6 +39,44 @@ async function bodyOf(req: IncomingMessage): Promise<URLSearchParams> {
 }
 
 const expectedBasic = `Basic ${Buffer.from(`${masClient.clientId}:${encodeURIComponent(masClient.clientSecret).replaceAll('%20', '+')}`).toString('base64')}`;
+
+const bearerOf = (req: IncomingMessage): string => (req.headers.authorization ?? '').replace('Bearer ', '');
+
+let devicesMade = 0;
+
+/** Synapse's `/login`: password and token, each of which makes a device. */
+async function logIn(servers: IdentityServers, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  if (req.method === 'GET') {
+    send(res, 200, { flows: servers.flows });
+    return;
+  }
+  let text = '';
+  for await (const chunk of req as AsyncIterable<Buffer>) text += chunk.toString();
+  const body = JSON.parse(text) as { type: string; token?: string; password?: string; identifier?: { user: string } };
+  const localpart = body.type === 'm.login.token' ? servers.loginTokens.get(body.token ?? '') : servers.passwords.get(body.identifier?.user ?? '') === body.password ? body.identifier?.user : undefined;
+  if (body.type === 'm.login.token') servers.loginTokens.delete(body.token ?? '');
+  if (localpart === undefined) {
+    send(res, 403, { errcode: 'M_FORBIDDEN', error: 'Invalid username or password' });
+    return;
+  }
+  const token = `syt_device_${(devicesMade += 1)}`;
+  servers.devices.add(token);
+  servers.whoami.set(token, { user_id: `@${localpart}:example.org`, device_id: `DEVICE${devicesMade}`, is_guest: false });
+  send(res, 200, { user_id: `@${localpart}:example.org`, access_token: token, device_id: `DEVICE${devicesMade}` });
+}
+
+/** MAS's token endpoint: a code once, with the verifier that fits. */
+async function redeem(servers: IdentityServers, form: URLSearchParams, res: ServerResponse): Promise<void> {
+  const code = servers.codes.get(form.get('code') ?? '');
+  servers.codes.delete(form.get('code') ?? '');
+  if (code?.challenge !== createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url')) {
+    send(res, 400, { error: 'invalid_grant' });
+    return;
+  }
+  const token = `mat_signin_${(devicesMade += 1)}`;
+  servers.introspection.set(token, { active: true, scope: 'openid', client_id: masClient.clientId, username: code.username, token_type: 'access_token', sub: '01HULIDOFTHEUSER0000000000' });
+  send(res, 200, { access_token: token, token_type: 'Bearer', expires_in: 300, scope: 'openid' });
+}
 
 async function answer(servers: IdentityServers, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const url = new URL(req.url ?? '/', servers.url);
@@ -50,8 +98,30 @@ async function answer(servers: IdentityServers, req: IncomingMessage, res: Serve
       else send(res, 200, { sub });
       return;
     }
+    case '/_matrix/client/v3/login':
+      await logIn(servers, req, res);
+      return;
+    case '/_matrix/client/v3/logout':
+      servers.devices.delete(bearerOf(req));
+      servers.whoami.delete(bearerOf(req));
+      send(res, 200, {});
+      return;
     case '/.well-known/openid-configuration':
-      send(res, 200, { issuer: `${servers.url}/`, introspection_endpoint: `${servers.url}/oauth2/introspect` });
+      send(res, 200, {
+        issuer: `${servers.url}/`,
+        authorization_endpoint: `${servers.url}/authorize`,
+        token_endpoint: `${servers.url}/oauth2/token`,
+        introspection_endpoint: `${servers.url}/oauth2/introspect`,
+        revocation_endpoint: `${servers.url}/oauth2/revoke`,
+      });
+      return;
+    case '/oauth2/token':
+      if (req.headers.authorization !== expectedBasic) send(res, 401, { error: 'invalid_client' });
+      else await redeem(servers, await bodyOf(req), res);
+      return;
+    case '/oauth2/revoke':
+      if (req.headers.authorization === expectedBasic) servers.introspection.delete((await bodyOf(req)).get('token') ?? '');
+      send(res, 200, {});
       return;
     case '/oauth2/introspect':
       if (req.headers.authorization !== expectedBasic) send(res, 401, { error: 'invalid_client' });
@@ -69,6 +139,11 @@ export async function startIdentityServers(): Promise<IdentityServers> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     whoami: new Map(),
     openId: new Map(),
+    passwords: new Map(),
+    flows: [{ type: 'm.login.password' }, { type: 'm.login.application_service' }],
+    loginTokens: new Map(),
+    codes: new Map(),
+    devices: new Set(),
     introspection: new Map(),
     failWith: undefined,
     requests: [],

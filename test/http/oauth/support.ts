@@ -12,7 +12,8 @@ import { AppError } from '../../../src/kernel/errors.ts';
 import { sha256Hex } from '../../../src/kernel/ids.ts';
 import type { Log } from '../../../src/kernel/log.ts';
 import { createUserProof } from '../../../src/matrix/proof/index.ts';
-import { createOAuth, oauthRoutes, type OAuth, type OAuthClient, type OAuthDeps, type OAuthOptions } from '../../../src/oauth/index.ts';
+import { createSignIn } from '../../../src/matrix/sign-in/index.ts';
+import { createOAuth, oauthRoutes, type OAuth, type OAuthClient, type LimitOptions, type OAuthDeps, type OAuthOptions } from '../../../src/oauth/index.ts';
 import { createGuardedFetch } from '../../../src/security/guarded-fetch.ts';
 import { openKeyRing, type KeyRing } from '../../../src/security/key-ring.ts';
 import { freePort, temporaryDirectory } from '../../support/temporary.ts';
@@ -137,7 +138,13 @@ async function listen(oauth: OAuth, port: number, log: Log, clock: Clock): Promi
 
 export const hour = 3_600_000;
 
-export async function createWorld(open: OpenDatabase, options: { mas?: boolean; hostClients?: string[]; deps?: Partial<OAuthDeps>; homeserver?: { url: string; domain: string } } = {}): Promise<World> {
+/** The same number for everything, in a minute. */
+export const limits = (attempts: number): LimitOptions => {
+  const window = { attempts, seconds: 60 };
+  return { enabled: true, failures: window, secrets: window, signIns: window, passwords: window, userCodes: window, consents: window };
+};
+
+export async function createWorld(open: OpenDatabase, options: { mas?: boolean; hostClients?: string[]; deps?: Partial<OAuthDeps>; homeserver?: { url: string; domain: string }; limits?: LimitOptions } = {}): Promise<World> {
   const folder = temporaryDirectory('ring');
   const clock = new TestClock();
   const log = recordingLog();
@@ -155,11 +162,17 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
     hostResolver: { resolve: () => Promise.resolve({ host: '127.0.0.1', port: Number(new URL(identity.url).port), hostHeader: 'accepted.example' }) },
     isMiniAppClient: (clientId) => Promise.resolve(clients.has(clientId)),
   });
+  const signIn = createSignIn({
+    homeserver: { url: identity.url, publicUrl: identity.url, domain, ...options.homeserver },
+    mas: options.mas === true ? { issuer: identity.url, ...masClient } : undefined,
+    clock,
+    log,
+  });
   const closers: (() => Promise<void>)[] = [];
 
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
-  const testOptions: OAuthOptions = { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, clientTokenMs: hour, refreshTokenMs: 30 * 24 * hour, refreshGraceMs: 10_000, consentMs: hour / 6 };
+  const testOptions: OAuthOptions = { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, clientTokenMs: hour, refreshTokenMs: 30 * 24 * hour, refreshGraceMs: 10_000, consentMs: hour / 6, authorizationCodeMs: 60_000, deviceCodeMs: 900_000, browserSessionMs: 14 * 24 * hour, homeserverName: domain, limits: options.limits ?? limits(1_000) };
   const startInstance = async (overrides: Partial<OAuthDeps> = {}): Promise<Instance> => {
     const database = await open();
     const oauth = createOAuth({
@@ -169,6 +182,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
       keyRing,
       clients: directory,
       proof,
+      signIn,
       events: createRoomEvents(createJobQueue(clock)),
       options: testOptions,
       ...options.deps,
@@ -203,6 +217,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
     async close() {
       for (const close of closers) await close();
       await proof.close();
+      await signIn.close();
       await guardedFetch.close();
       await identity.close();
     },

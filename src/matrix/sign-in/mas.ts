@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import type { Dispatcher } from 'undici';
+import { errorText } from '../../kernel/errors.ts';
+import type { UserId } from '../../kernel/ids.ts';
+import type { Log } from '../../kernel/log.ts';
+import { boundedRequest, type HttpAnswer } from '../../security/http-request.ts';
+import { ProofRefused, ProofUnavailable } from '../proof/index.ts';
+import { acceptUser } from '../proof/local-users.ts';
+import { basicCredentials } from '../proof/mas.ts';
+import { ask, jsonObject, upstreamLimits } from '../proof/upstream.ts';
+import { withSlash } from '../proof/whoami.ts';
+import type { RedirectReturn, RedirectStart } from './index.ts';
+
+export interface MasLoginOptions {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly domain: string;
+  readonly dispatcher: Dispatcher;
+  readonly log: Log;
+}
+
+type Endpoint = 'authorization_endpoint' | 'token_endpoint' | 'introspection_endpoint' | 'revocation_endpoint';
+
+/** RFC 8414 metadata of the issuer, kept once it was read. */
+function metadataOf({ issuer, dispatcher }: MasLoginOptions): (endpoint: Endpoint) => Promise<URL> {
+  let known: Readonly<Record<string, unknown>> | undefined;
+  return async (endpoint) => {
+    known ??= jsonObject(await ask('MAS', () => boundedRequest(dispatcher, new URL('.well-known/openid-configuration', withSlash(issuer)), upstreamLimits)), 'MAS');
+    const { issuer: said, [endpoint]: address } = known;
+    if (typeof said !== 'string' || withSlash(said) !== withSlash(issuer)) throw new ProofUnavailable('MAS names another issuer than mas.issuer');
+    if (typeof address !== 'string' || !URL.canParse(address)) throw new ProofUnavailable(`MAS announces no ${endpoint}`);
+    return new URL(address);
+  };
+}
+
+const challengeOf = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url');
+
+/** Signs in as a relying party of the Matrix Authentication Service: authorization code with PKCE, for the scope `openid` only. */
+export function createMasLogin(options: MasLoginOptions) {
+  const { issuer, clientId, clientSecret, domain, dispatcher, log } = options;
+  const endpoint = metadataOf(options);
+  const headers = { authorization: basicCredentials(clientId, clientSecret), 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
+  const post = async (name: Endpoint, fields: Record<string, string>): Promise<HttpAnswer> => {
+    const url = await endpoint(name);
+    return ask('MAS', () => boundedRequest(dispatcher, url, { method: 'POST', headers, body: new URLSearchParams(fields).toString(), ...upstreamLimits }));
+  };
+
+  /** Who the token's user is: MAS's own word for it, for a token that it gave to us. */
+  const userOf = async (token: string): Promise<UserId> => {
+    const introspected = jsonObject(await post('introspection_endpoint', { token, token_type_hint: 'access_token' }), 'MAS');
+    if (introspected.active !== true || introspected.client_id !== clientId) throw new ProofRefused('unknown_token');
+    if (typeof introspected.username !== 'string' || introspected.username === '') throw new ProofRefused('not_a_matrix_session');
+    return acceptUser(`@${introspected.username}:${domain}`, (serverName) => serverName === domain);
+  };
+
+  return {
+    async start({ state, codeVerifier, callback }: RedirectStart): Promise<URL> {
+      const url = await endpoint('authorization_endpoint');
+      const parameters = { response_type: 'code', client_id: clientId, redirect_uri: callback, scope: 'openid', state, code_challenge: challengeOf(codeVerifier), code_challenge_method: 'S256' };
+      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+      return url;
+    },
+    async finish({ query, codeVerifier, callback }: RedirectReturn): Promise<UserId> {
+      const said = query.get('iss');
+      // RFC 9207: an answer of another authorization server is not for us.
+      if (said !== null && withSlash(said) !== withSlash(issuer)) throw new ProofRefused('unknown_token');
+      const code = query.get('code');
+      if (code === null) throw new ProofRefused('unknown_token');
+      const answer = await post('token_endpoint', { grant_type: 'authorization_code', code, redirect_uri: callback, code_verifier: codeVerifier });
+      if (answer.status === 400) throw new ProofRefused('unknown_token');
+      const { access_token: token } = jsonObject(answer, 'MAS');
+      if (typeof token !== 'string') throw new ProofUnavailable('MAS gave no access token');
+      try {
+        return await userOf(token);
+      } finally {
+        await post('revocation_endpoint', { token, token_type_hint: 'access_token' }).catch((error: unknown) => log.warn({ error: errorText(error) }, 'the token of a sign-in could not be revoked'));
+      }
+    },
+  };
+}

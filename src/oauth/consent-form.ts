@@ -1,0 +1,32 @@
+import type { AppModel, AskedScope, GrantedScope } from '../web/pages.ts';
+import { PageError } from './browser.ts';
+import type { OAuthClient } from './clients.ts';
+import type { Form } from './http.ts';
+import { scopeDefinitions } from './scopes.ts';
+
+export const appModel = (client: OAuthClient): AppModel => ({
+  name: client.name,
+  verified: client.classification === 'verified' || client.classification === 'official',
+  official: client.classification === 'official',
+});
+
+export const describedScopes = (scopes: readonly string[]): GrantedScope[] => scopes.map((scope) => ({ scope, description: scopeDefinitions[scope]?.description ?? scope }));
+
+export const askedScopes = (scopes: readonly string[]): AskedScope[] =>
+  describedScopes(scopes).map((described) => ({ ...described, sensitivity: scopeDefinitions[described.scope]?.sensitivity ?? 'high', required: false }));
+
+export interface ConsentDecision {
+  readonly approved: readonly string[];
+  readonly denied: readonly string[];
+  /** The whole question was answered with no. */
+  readonly isDenied: boolean;
+}
+
+/** What the person chose, of what they were asked and nothing beyond. Throws PageError. */
+export function readDecision(form: Form, asked: readonly string[]): ConsentDecision {
+  const decision = form.get('decision');
+  const ticked = form.getAll('scope');
+  if ((decision !== 'approve' && decision !== 'deny') || ticked.some((scope) => !asked.includes(scope))) throw new PageError(400, 'That was not asked', 'Go back to the app and start again.');
+  if (decision === 'deny') return { approved: [], denied: asked, isDenied: true };
+  return { approved: asked.filter((scope) => ticked.includes(scope)), denied: asked.filter((scope) => !ticked.includes(scope)), isDenied: false };
+}
