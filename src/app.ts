@@ -105,7 +105,7 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
     const client = await miniapps.findClient(clientId);
     if (client === undefined) return undefined;
     const { kind, app, secretHashes } = client;
-    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, active: app.status === 'active', owners: [] };
+    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, adminRegistered: !app.registeredBy.startsWith('@'), active: app.status === 'active', owners: [] };
   },
 });
 
@@ -132,6 +132,7 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
       accessTokenMs: config.oauth.access_token_seconds * 1000,
       firstPartyTokenMs: config.oauth.first_party_access_token_seconds * 1000,
       clientTokenMs: config.oauth.client_token_seconds * 1000,
+      privilegedTokenMs: config.oauth.privileged_token_seconds * 1000,
       refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
       refreshGraceMs: config.oauth.refresh_grace_seconds * 1000,
       consentMs: consentLifetimeMs,

@@ -15,6 +15,7 @@ export async function purgeExpired(tx: Transaction, now: number): Promise<number
     (await over('client_session')) +
     (await over('browser_session')) +
     (await over('sign_in_attempt')) +
+    (await over('device_poll')) +
     (await over('tep_session', now - sessionRetentionMs)) +
     (await tx.sql('tep_session').where('revoked_at', '<=', now - sessionRetentionMs).delete())
   );

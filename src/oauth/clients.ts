@@ -11,6 +11,8 @@ export interface OAuthClient {
   readonly registeredScopes: readonly string[];
   readonly classification: 'official' | 'verified' | 'community' | 'beta';
   readonly name: string;
+  /** Registered by an administrator, not by a developer. */
+  readonly adminRegistered: boolean;
   /** Tokens for everyone: the mini-app is ACTIVE. */
   readonly active: boolean;
   /** While it is not: the users who may have tokens all the same, its owners before approval (decision D23). */

@@ -5,6 +5,7 @@ import type { OAuthParts } from './deps.ts';
 import { OAuthError } from './oauth-error.ts';
 import { proveUser } from './prove.ts';
 import { scopeDefinitions } from './scopes.ts';
+import { assertStepUp } from './step-up.ts';
 
 interface DescribedScope {
   readonly scope: string;
@@ -72,6 +73,8 @@ export function createConsent(parts: OAuthParts): Consent {
       const beyond = approvedScopes.find((scope) => !request.askedScopes.includes(scope));
       if (beyond !== undefined) throw new OAuthError(400, 'invalid_scope', `Scope '${beyond}' was not asked for`, { scope: beyond });
       const approved = request.askedScopes.filter((scope) => approvedScopes.includes(scope));
+      const stepUpError = await assertStepUp(parts.stepUp, asUserId(request.userId), approved);
+      if (stepUpError !== undefined) throw new OAuthError(403, 'access_denied', stepUpError);
       const denied = request.askedScopes.filter((scope) => !approvedScopes.includes(scope));
       const who = { userId: asUserId(request.userId), miniappId: request.miniappId };
       const now = clock.now();

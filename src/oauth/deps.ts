@@ -27,6 +27,8 @@ export interface OAuthOptions {
   readonly firstPartyTokenMs: number;
   /** Of a client's own token, which has no refresh token: 1 h. */
   readonly clientTokenMs: number;
+  /** Of a privileged token of an official app: 1 h by default, 24 h at most (decision D3). */
+  readonly privilegedTokenMs: number;
   /** 30 days by default (section 4.15). */
   readonly refreshTokenMs: number;
   /** How long a spent refresh token gets the same successor once more: 10 s (decision D3). */
@@ -64,7 +66,21 @@ export interface OAuthDeps {
   readonly events: RoomEvents;
   /** Called in the transaction that withdraws scopes, for who else must hear of it: the mini-app's webhook (section 5.6). */
   readonly onScopesRevoked?: (tx: Transaction, revocation: RevokedScopes) => Promise<void>;
+  /** Writes what privileged clients are given into the audit log, in the transaction that gives it. Without it nothing privileged is given. */
+  readonly audit?: (tx: Transaction, entry: PrivilegedIssuance) => Promise<void>;
   readonly options: OAuthOptions;
+}
+
+/** A privileged token was issued (decision D3; specification section 16.9). */
+export interface PrivilegedIssuance {
+  readonly action: 'privileged_token_issued';
+  readonly clientId: string;
+  readonly miniappId: string;
+  /** Undefined for a token of the client itself. */
+  readonly userId: UserId | undefined;
+  readonly sessionId: string;
+  readonly scopes: readonly string[];
+  readonly privilegedUntil: number;
 }
 
 /** The same, and the parts that are built of it. */

@@ -1,4 +1,4 @@
-import { tokenExchangeGrant } from './client-metadata.ts';
+import { deviceCodeGrant, tokenExchangeGrant } from './client-metadata.ts';
 import { scopeDefinitions } from './scopes.ts';
 
 const clientAuthMethods = ['none', 'client_secret_post', 'client_secret_basic'];
@@ -7,11 +7,12 @@ const clientAuthMethods = ['none', 'client_secret_post', 'client_secret_basic'];
 export const authorizationServerMetadata = (issuer: string): Readonly<Record<string, unknown>> => ({
   issuer,
   authorization_endpoint: `${issuer}/oauth2/authorize`,
+  device_authorization_endpoint: `${issuer}/oauth2/device/authorization`,
   token_endpoint: `${issuer}/oauth2/token`,
   introspection_endpoint: `${issuer}/oauth2/introspect`,
   revocation_endpoint: `${issuer}/oauth2/revoke`,
   jwks_uri: `${issuer}/.well-known/jwks.json`,
-  grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials', tokenExchangeGrant],
+  grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials', deviceCodeGrant, tokenExchangeGrant],
   response_types_supported: ['code'],
   response_modes_supported: ['query'],
   code_challenge_methods_supported: ['S256'],

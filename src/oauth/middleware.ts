@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Provider } from 'oidc-provider';
+import { errors, type Provider } from 'oidc-provider';
 import { errorText } from '../kernel/errors.ts';
 import { createBrowser, PageError, sendPageError } from './browser.ts';
+import { createConsentPage } from './consent-page.ts';
 import { createConsent, type Consent } from './consent.ts';
 import type { OAuthParts } from './deps.ts';
+import { createDevicePages } from './device.ts';
 import { createInteractionPages } from './interaction.ts';
 import { bearerToken, readBody, sendError, sendJson } from './http.ts';
 import { authorizationServerMetadata } from './metadata.ts';
@@ -37,13 +39,26 @@ function approvedScopesOf(body: Readonly<Record<string, unknown>>): readonly str
   throw new OAuthError(400, 'invalid_request', 'approved_scopes: must be a list of scopes');
 }
 
-const consentRoute = (consent: Consent): Route => ({
-  GET: async (req, res, query) => sendJson(res, 200, await consent.question(consentSessionOf(query), bearerToken(req))),
-  POST: async (req, res, query) => {
-    const token = bearerToken(req);
-    sendJson(res, 200, await consent.answer(consentSessionOf(query), token, approvedScopesOf(await readBody(req))));
-  },
-});
+/** A program shows the user's Matrix token; a browser shows the session in which the user signed in (decision D4). */
+const isBrowser = (req: IncomingMessage): boolean => req.headers.authorization === undefined && (req.method === 'POST' ? req.headers.cookie !== undefined : (req.headers.accept ?? '').includes('text/html'));
+
+function consentRoute(consent: Consent, page: ReturnType<typeof createConsentPage>, fail: (res: ServerResponse, error: unknown) => void): Route {
+  const onPage = async (res: ServerResponse, work: () => Promise<void>): Promise<void> => {
+    res.removeHeader('access-control-allow-origin');
+    await work().catch((error: unknown) => fail(res, error));
+  };
+  return {
+    GET: async (req, res, query) => {
+      if (isBrowser(req)) return onPage(res, async () => page.show(req, res, consentSessionOf(query)));
+      sendJson(res, 200, await consent.question(consentSessionOf(query), bearerToken(req)));
+    },
+    POST: async (req, res, query) => {
+      if (isBrowser(req)) return onPage(res, async () => page.submit(req, res, consentSessionOf(query)));
+      const token = bearerToken(req);
+      sendJson(res, 200, await consent.answer(consentSessionOf(query), token, approvedScopesOf(await readBody(req))));
+    },
+  };
+}
 
 const uidPath = /^\/oauth2\/(authorize|interaction)\/([\w-]{10,64})$/;
 
@@ -85,6 +100,7 @@ function routes(provider: Provider, parts: OAuthParts, authorizations: Authoriza
   const browser = createBrowser(provider, parts);
   const signIn = createSignInPages(parts, browser);
   const interaction = createInteractionPages(provider, parts, browser);
+  const device = createDevicePages(provider, parts, browser);
   const sessions = createSessionsPage(parts, browser, authorizations);
   const metadata: Route = { GET: async (_req, res) => sendJson(res, 200, authorizationServerMetadata(issuer), publicCache) };
   const jwks: Route = { GET: async (_req, res) => sendJson(res, 200, await parts.keys.publicJwks(), publicCache) };
@@ -92,7 +108,8 @@ function routes(provider: Provider, parts: OAuthParts, authorizations: Authoriza
     '/oauth2/token': { POST: limited },
     '/oauth2/introspect': { POST: limited },
     '/oauth2/revoke': { POST: limited },
-    '/oauth2/consent': consentRoute(createConsent(parts)),
+    '/oauth2/device/authorization': { POST: limited },
+    '/oauth2/consent': consentRoute(createConsent(parts), createConsentPage(parts, browser), (res, error) => failPage(parts, res, '/oauth2/consent', error)),
     '/oauth2/jwks': jwks,
     '/.well-known/jwks.json': jwks,
     '/.well-known/openid-configuration': metadata,
@@ -102,6 +119,7 @@ function routes(provider: Provider, parts: OAuthParts, authorizations: Authoriza
     '/oauth2/authorize': { GET: authorize },
     '/oauth2/sign-in': { GET: (req, res, query) => signIn.page(req, res, query), POST: (req, res) => signIn.password(req, res) },
     '/oauth2/sign-in/redirect': { GET: (req, res, query) => signIn.redirect(req, res, query) },
+    '/oauth2/device': { GET: (req, res, query) => device.show(req, res, query), POST: (req, res) => device.submit(req, res) },
     '/oauth2/callback': { GET: (req, res, query) => signIn.callback(req, res, query) },
     '/oauth2/sessions': { GET: (req, res) => sessions.show(req, res), POST: (req, res) => sessions.submit(req, res) },
   };
@@ -112,7 +130,7 @@ function routes(provider: Provider, parts: OAuthParts, authorizations: Authoriza
 /** What went wrong, on a page. */
 function failPage(parts: OAuthParts, res: ServerResponse, path: string, error: unknown): void {
   const requestId = res.getHeader('x-request-id');
-  const known = error instanceof TooManyAttempts ? new PageError(429, 'Too many attempts', 'Wait a while, then try again.', error.retryAfterSeconds) : error instanceof OAuthError ? new PageError(error.status, 'This does not work', error.error_description ?? error.error) : error;
+  const known = error instanceof TooManyAttempts ? new PageError(429, 'Too many attempts', 'Wait a while, then try again.', error.retryAfterSeconds) : error instanceof errors.OIDCProviderError && error.expose ? new PageError(error.statusCode, 'This does not work', error.error_description ?? error.error) : error;
   if (!(known instanceof PageError)) parts.log.error({ error: errorText(error), path }, 'OAuth page failed');
   if (res.headersSent) res.destroy();
   else sendPageError(res, known instanceof PageError ? known : new PageError(500, 'Something went wrong here', 'Try again in a moment.'), typeof requestId === 'string' ? requestId : undefined);

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { errors, Provider, type AccessToken, type Client, type Configuration, type JWK, type KoaContextWithOIDC, type RefreshToken } from 'oidc-provider';
+import { unixSeconds } from '../kernel/clock.ts';
 import { errorText } from '../kernel/errors.ts';
 import { newSecret } from '../kernel/ids.ts';
 import type { UserContext } from './access-tokens.ts';
@@ -13,6 +14,7 @@ import { registerClientCredentials } from './client-credentials.ts';
 import { revokeClientSessions } from './client-session-repo.ts';
 import type { OAuthParts } from './deps.ts';
 import { tepPrefix } from './jwt.ts';
+import { limitPolling } from './device.ts';
 import { TooManyAttempts } from './limits.ts';
 import { OAuthError, tooManyAttempts } from './oauth-error.ts';
 import { registerRefresh } from './refresh.ts';
@@ -135,7 +137,7 @@ async function issueTep(parts: OAuthParts, token: AccessToken): Promise<string> 
   if (session === undefined) throw new errors.InvalidGrant('the session has ended');
   const { clock, options } = parts;
   // A code's session was opened for as long as the code: now it has tokens.
-  if (!isReservedAudience(session.audience) && session.expiresAt < clock.now() + options.accessTokenMs) {
+  if (!isReservedAudience(session.audience) && session.privilegedUntil === undefined && session.expiresAt < clock.now() + options.accessTokenMs) {
     await extendSession(parts.database, session.id, clock.now() + Math.max(options.refreshTokenMs, options.accessTokenMs) + sessionSlackMs);
     parts.sessions.forget([session.id]);
   }
@@ -220,8 +222,9 @@ function patchForms(provider: Provider): void {
 /** Fields of sections 3.1.2, 4.3.1 and 16.9 beside those of RFC 6749. */
 function responseFields(session: Session, client: Client): Record<string, unknown> {
   const ours = ourClient(client);
-  const official = ours?.classification === 'official' ? { preapproved_scopes: session.scopes.filter((scope) => isPreApproved(ours, scope)), privileged: false } : {};
-  return { user_id: session.userId, wallet_id: session.walletId, ...(session.origin === 'token_exchange' ? { delegated_session: true } : {}), ...official };
+  const official = ours?.classification === 'official' ? { preapproved_scopes: session.scopes.filter((scope) => isPreApproved(ours, scope)), privileged: session.privilegedUntil !== undefined } : {};
+  const until = session.privilegedUntil === undefined ? {} : { privileged_until: unixSeconds(session.privilegedUntil) };
+  return { user_id: session.userId, wallet_id: session.walletId, ...(session.origin === 'token_exchange' ? { delegated_session: true } : {}), ...official, ...until };
 }
 
 const asOAuthError = (error: unknown): never => {
@@ -238,6 +241,7 @@ function countFailures(provider: Provider, parts: OAuthParts): void {
     void parts.limits.countFailure(ctx.req, typeof clientId === 'string' ? clientId : undefined);
   };
   provider.on('grant.error', count);
+  provider.on('device_authorization.error', count);
   provider.on('introspection.error', count);
   provider.on('revocation.error', count);
 }
@@ -249,6 +253,7 @@ export function createProvider(parts: OAuthParts): Provider {
   patchTokens(provider, parts);
   patchClientTokens(provider, parts);
   patchForms(provider);
+  limitPolling(provider, parts);
   Object.assign(provider.Client.prototype, {
     async compareClientSecret(this: Client, secret: string): Promise<boolean> {
       const req = Provider.ctx?.req;

@@ -60,6 +60,13 @@ export const expandWildcards = (requested: readonly string[], held: readonly str
 export const obtainableScopes = (client: Pick<OAuthClient, 'registeredScopes'>): string[] =>
   client.registeredScopes.filter((scope) => Object.hasOwn(scopeDefinitions, scope) && scopeDefinitions[scope]!.sensitivity !== 'privileged');
 
+/** Scopes that only an official app's own backend gets, when it asks for them by name (decision D3, section 16.7). */
+export const isPrivileged = (scope: string): boolean => Object.hasOwn(scopeDefinitions, scope) && scopeDefinitions[scope]!.sensitivity === 'privileged';
+
+/** The client must be confidential, so that it authenticates with its secret, of an official app, and registered by an administrator. */
+export const privilegedScopes = (client: Pick<OAuthClient, 'registeredScopes' | 'kind' | 'classification' | 'adminRegistered' | 'active'>): string[] =>
+  client.kind === 'confidential' && client.classification === 'official' && client.adminRegistered && client.active ? client.registeredScopes.filter(isPrivileged) : [];
+
 export const isPreApproved = (client: Pick<OAuthClient, 'classification'>, scope: string): boolean =>
   scopeDefinitions[scope]?.preApproved === true || (client.classification === 'official' && officialBasics.has(scope));
 

@@ -10,7 +10,7 @@ import type { OAuthParts } from './deps.ts';
 import { exchangeParameters, readExchangeRequest, tepTokenType, type ExchangeRequest } from './exchange-request.ts';
 import { matrixTokenRefused, OAuthError } from './oauth-error.ts';
 import { proveUser } from './prove.ts';
-import { decideScopes, expandWildcards, firstPartyScopes, obtainableScopes, type ScopeDecision } from './scopes.ts';
+import { decideScopes, expandWildcards, firstPartyScopes, isPrivileged, obtainableScopes, privilegedScopes, type ScopeDecision } from './scopes.ts';
 import { insertSession, lockUserWallet, markRevoked, sessionSlackMs, spendToken, type Session } from './session-repo.ts';
 
 /** OpenID tokens do not say when they end (Synapse: an hour); their hashes stay for much longer. */
@@ -21,9 +21,9 @@ type Outcome = { readonly session: Session; readonly refreshToken: string | unde
 const subjectHashOf = (parts: OAuthParts, token: string): string => parts.keyRing.mac('subject-token', token);
 
 /** The scopes that were asked for, all of which the target can have. Throws invalid_scope, naming the first that it can't. */
-function wantedScopes({ target, scopes }: ExchangeRequest): readonly string[] | undefined {
+function wantedScopes(parts: OAuthParts, { target, scopes }: ExchangeRequest): readonly string[] | undefined {
   if (scopes === undefined) return undefined;
-  const obtainable = target.firstParty === undefined ? obtainableScopes(target.client) : firstPartyScopes[target.firstParty];
+  const obtainable = target.firstParty === undefined ? [...obtainableScopes(target.client), ...(parts.audit === undefined ? [] : privilegedScopes(target.client))] : firstPartyScopes[target.firstParty];
   const wanted = target.firstParty === undefined ? scopes : expandWildcards(scopes, obtainable);
   const unknown = wanted.find((scope) => !obtainable.includes(scope));
   if (unknown === undefined) return wanted;
@@ -63,6 +63,7 @@ function newSession(parts: OAuthParts, request: ExchangeRequest, user: ProvenUse
   const { clock, options } = parts;
   const now = clock.now();
   const { firstParty } = request.target;
+  const privilegedUntil = firstParty === undefined && scopes.some(isPrivileged) ? now + options.privilegedTokenMs : undefined;
   return {
     id: newId('ses'),
     userId: user.userId,
@@ -75,9 +76,10 @@ function newSession(parts: OAuthParts, request: ExchangeRequest, user: ProvenUse
     provenBy: user.method,
     provenAt: now,
     deviceId: user.deviceId,
-    privilegedUntil: undefined,
+    privilegedUntil,
     createdAt: now,
-    expiresAt: now + (firstParty === undefined ? Math.max(options.refreshTokenMs, options.accessTokenMs) + sessionSlackMs : options.firstPartyTokenMs),
+    // Privileged for its time and no longer: it is not refreshed.
+    expiresAt: privilegedUntil ?? now + (firstParty === undefined ? Math.max(options.refreshTokenMs, options.accessTokenMs) + sessionSlackMs : options.firstPartyTokenMs),
   };
 }
 
@@ -103,7 +105,11 @@ async function openSession(tx: Transaction, provider: Provider, parts: OAuthPart
   const session = newSession(parts, request, user, walletId, decision.held);
   const replaced = await markRevoked(tx, { clientId: session.clientId, subjectHash }, now);
   await insertSession(tx, session, subjectHash);
-  if (request.target.firstParty !== undefined) return { session, refreshToken: undefined, replaced };
+  if (session.privilegedUntil !== undefined) {
+    const { clientId, audience: miniappId, userId, id: sessionId, scopes, privilegedUntil } = session;
+    await parts.audit?.(tx, { action: 'privileged_token_issued', clientId, miniappId, userId, sessionId, scopes, privilegedUntil });
+  }
+  if (request.target.firstParty !== undefined || session.privilegedUntil !== undefined) return { session, refreshToken: undefined, replaced };
   const refreshToken = await parts.ambient.run(tx, () => newRefreshToken(provider, client, session).save());
   return { session, refreshToken, replaced };
 }
@@ -116,7 +122,8 @@ const consentRequired = (outcome: { consentSession: string; decision: ScopeDecis
   });
 
 async function answer(provider: Provider, ctx: KoaContextWithOIDC, session: Session, refreshToken: string | undefined): Promise<void> {
-  const accessToken = new provider.AccessToken({ accountId: session.userId, client: ctx.oidc.client!, grantId: session.id, gty: tokenExchangeGrant, aud: session.audience, scope: session.scopes.join(' ') });
+  const lifetime = session.privilegedUntil === undefined ? {} : { expiresIn: Math.floor((session.privilegedUntil - session.createdAt) / 1000) };
+  const accessToken = new provider.AccessToken({ ...lifetime, accountId: session.userId, client: ctx.oidc.client!, grantId: session.id, gty: tokenExchangeGrant, aud: session.audience, scope: session.scopes.join(' ') });
   ctx.oidc.entity('AccessToken', accessToken);
   const value = await accessToken.save();
   ctx.body = {
@@ -136,7 +143,7 @@ export function registerTokenExchange(provider: Provider, parts: OAuthParts): vo
     const { target, subjectToken: token, tokenType, matrixServerName, presentedBy } = request;
     const user = await proveUser(parts.proof, parts.log, { token, tokenType, matrixServerName, presentedBy });
     if (target.firstParty === undefined && !isAvailableTo(target.client, user.userId)) throw new OAuthError(401, 'invalid_client', 'client authentication failed');
-    const wanted = wantedScopes(request);
+    const wanted = wantedScopes(parts, request);
     await assertMayNameRoom(parts, user, request.context);
     const client = ctx.oidc.client!;
     const outcome = await parts.database.inTransaction((tx) => openSession(tx, provider, parts, request, user, wanted, client));

@@ -110,6 +110,14 @@ async function createBrowserSessions(sql: Knex): Promise<void> {
   });
   await sql.raw('CREATE INDEX browser_session_user ON browser_session (user_id) WHERE user_id IS NOT NULL');
   await sql.raw('CREATE INDEX browser_session_expiry ON browser_session (expires_at)');
+  await sql.schema.createTable('device_poll', (table) => {
+    /** SHA-256 of the device code. */
+    table.text('code_hash').primary();
+    table.bigInteger('last_at').notNullable();
+    table.bigInteger('interval_ms').notNullable();
+    table.bigInteger('expires_at').notNullable();
+  });
+  await sql.raw('CREATE INDEX device_poll_expiry ON device_poll (expires_at)');
   await sql.schema.createTable('sign_in_attempt', (table) => {
     table.text('state_hash').primary();
     table.text('browser_hash').notNullable();

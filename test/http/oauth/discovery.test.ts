@@ -19,7 +19,7 @@ describe('discovery, and a client library that is not ours', () => {
       const { status } = await fetch(String(value), { method: name === 'jwks_uri' ? 'GET' : 'POST' });
       expect(status, name).not.to.equal(404);
     }
-    expect(openid!.body.grant_types_supported).to.deep.equal(['authorization_code', 'refresh_token', 'client_credentials', tokenExchange]);
+    expect(openid!.body.grant_types_supported).to.deep.equal(['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:device_code', tokenExchange]);
   });
 
   it('leaves other paths alone', async () => {

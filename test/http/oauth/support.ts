@@ -60,10 +60,11 @@ const app = (fields: Partial<OAuthClient> & { clientId: string }): OAuthClient =
   name: 'A mini-app',
   active: true,
   owners: [],
+  adminRegistered: false,
   ...fields,
 });
 
-export const secrets = { shop: 'shop-secret-0123456789', shopOld: 'shop-old-secret-0123456', server: 'server-secret-01234567' };
+export const secrets = { shop: 'shop-secret-0123456789', shopOld: 'shop-old-secret-0123456', server: 'server-secret-01234567', bank: 'bank-secret-0123456789' };
 
 /** The registry of the tests: public, official, hybrid (a frontend and a backend), confidential, unapproved, suspended. */
 export const registry = (): Map<string, OAuthClient> => {
@@ -71,6 +72,8 @@ export const registry = (): Map<string, OAuthClient> => {
     app({ clientId: 'ma_game' }),
     app({ clientId: 'ma_other' }),
     app({ clientId: 'ma_official', classification: 'official', registeredScopes: ['user:read', 'storage:read', 'wallet:admin'] }),
+    app({ clientId: 'ma_bank', classification: 'official', adminRegistered: true, registeredScopes: ['user:read', 'storage:read', 'wallet:admin', 'system:notifications'] }),
+    app({ clientId: 'ma_bank_backend', kind: 'confidential', classification: 'official', adminRegistered: true, secretHashes: [sha256Hex(secrets.bank)], registeredScopes: ['user:read', 'storage:read', 'wallet:admin', 'system:notifications'] }),
     app({ clientId: 'ma_shop', name: 'Shop' }),
     app({ clientId: 'ma_shop_backend', kind: 'confidential', secretHashes: [sha256Hex(secrets.shopOld), sha256Hex(secrets.shop)] }),
     app({ clientId: 'ma_server', kind: 'confidential', secretHashes: [sha256Hex(secrets.server)] }),
@@ -172,7 +175,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
 
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
-  const testOptions: OAuthOptions = { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, clientTokenMs: hour, refreshTokenMs: 30 * 24 * hour, refreshGraceMs: 10_000, consentMs: hour / 6, authorizationCodeMs: 60_000, deviceCodeMs: 900_000, browserSessionMs: 14 * 24 * hour, homeserverName: domain, limits: options.limits ?? limits(1_000) };
+  const testOptions: OAuthOptions = { issuer, accessTokenMs: 24 * hour, firstPartyTokenMs: hour, clientTokenMs: hour, privilegedTokenMs: hour, refreshTokenMs: 30 * 24 * hour, refreshGraceMs: 10_000, consentMs: hour / 6, authorizationCodeMs: 60_000, deviceCodeMs: 900_000, browserSessionMs: 14 * 24 * hour, homeserverName: domain, limits: options.limits ?? limits(1_000) };
   const startInstance = async (overrides: Partial<OAuthDeps> = {}): Promise<Instance> => {
     const database = await open();
     const oauth = createOAuth({
