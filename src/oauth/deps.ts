@@ -95,4 +95,6 @@ export interface OAuthParts extends OAuthDeps {
   readonly tokens: AccessTokens;
   readonly clientTokens: ClientTokens;
   readonly ambient: AsyncLocalStorage<Transaction>;
+  /** The session that an access token was issued with, when it was opened just now: another exchange may have replaced it since. */
+  readonly openedWith: WeakMap<object, Session>;
 }

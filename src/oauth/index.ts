@@ -82,7 +82,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const signed = createSignedTokens({ issuer, clock, keys });
   const tokens = createAccessTokens({ issuer, clock, tokens: signed, sessions });
   const clientTokens = createClientTokens({ issuer, clock, tokens: signed, sessions: clientSessions });
-  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore) };
+  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore) };
   const provider = createProvider(parts);
   const authorizations = createAuthorizations(parts);
   const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {

@@ -133,7 +133,7 @@ async function userContextOf(parts: OAuthParts, session: Session, scopes: readon
 
 /** Signs the library's access token as a TEP. */
 async function issueTep(parts: OAuthParts, token: AccessToken): Promise<string> {
-  const session = await parts.sessions.find(token.grantId);
+  const session = parts.openedWith.get(token) ?? (await parts.sessions.find(token.grantId));
   if (session === undefined) throw new errors.InvalidGrant('the session has ended');
   const { clock, options } = parts;
   // A code's session was opened for as long as the code: now it has tokens.
@@ -269,7 +269,7 @@ export function createProvider(parts: OAuthParts): Provider {
     await next();
     const token = ctx.status === 200 && ctx.oidc?.route === 'token' ? ctx.oidc.entities.AccessToken : undefined;
     if (token === undefined) return;
-    const session = await parts.sessions.find(token.grantId);
+    const session = parts.openedWith.get(token) ?? (await parts.sessions.find(token.grantId));
     if (session !== undefined) Object.assign(ctx.body as object, responseFields(session, ctx.oidc.client!));
   });
   provider.on('grant.error', (ctx, error) => {

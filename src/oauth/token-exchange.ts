@@ -121,9 +121,10 @@ const consentRequired = (outcome: { consentSession: string; decision: ScopeDecis
     consent_ui_endpoint: `/oauth2/consent?session=${outcome.consentSession}`,
   });
 
-async function answer(provider: Provider, ctx: KoaContextWithOIDC, session: Session, refreshToken: string | undefined): Promise<void> {
+async function answer(provider: Provider, parts: OAuthParts, ctx: KoaContextWithOIDC, session: Session, refreshToken: string | undefined): Promise<void> {
   const lifetime = session.privilegedUntil === undefined ? {} : { expiresIn: Math.floor((session.privilegedUntil - session.createdAt) / 1000) };
   const accessToken = new provider.AccessToken({ ...lifetime, accountId: session.userId, client: ctx.oidc.client!, grantId: session.id, gty: tokenExchangeGrant, aud: session.audience, scope: session.scopes.join(' ') });
+  parts.openedWith.set(accessToken, session);
   ctx.oidc.entity('AccessToken', accessToken);
   const value = await accessToken.save();
   ctx.body = {
@@ -149,7 +150,7 @@ export function registerTokenExchange(provider: Provider, parts: OAuthParts): vo
     const outcome = await parts.database.inTransaction((tx) => openSession(tx, provider, parts, request, user, wanted, client));
     if ('consentSession' in outcome) throw consentRequired(outcome);
     parts.sessions.forget(outcome.replaced);
-    await answer(provider, ctx, outcome.session, outcome.refreshToken);
+    await answer(provider, parts, ctx, outcome.session, outcome.refreshToken);
   };
   provider.registerGrantType(tokenExchangeGrant, handler, [...exchangeParameters]);
 }
