@@ -21,7 +21,7 @@ ${form(model, html`<div class="field"><label for="user_code">Code</label>
 /** Asks whether the device that shows this code may act for the user (RFC 8628 sections 3.3 and 5.4). */
 export function deviceConfirmPage(model: DeviceConfirmModel): string {
   const { userCode, app, userId, scopes } = model;
-  const content = html`${appHead(app, html`Connect ${name(app.name)} on your device?`)}
+  const content = html`${appHead(app, html`Connect ${name(app.name, 50)} on your device?`)}
 ${account(userId)}
 <section class="part" aria-labelledby="compare"><h2 id="compare">Your device must show this code</h2>
 <p class="usercode"><bdi>${plain(userCode, 40)}</bdi></p>
@@ -30,7 +30,7 @@ ${form(model, [
     html`<input type="hidden" name="user_code" value="${userCode}">`,
     noDefaultButton,
     askedScopes(scopes),
-    decision(scopes.some(({ required }) => !required) ? 'Allow what is ticked' : 'Allow'),
+    decision(scopes),
   ])}`;
-  return renderDocument({ title: `Connect ${app.name} on your device?`, content });
+  return renderDocument({ title: `Connect ${plain(app.name, 50)} on your device?`, content });
 }

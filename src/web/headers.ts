@@ -11,8 +11,10 @@ function formSource(target: string): string {
   if (/^[a-z][a-z0-9+.-]*:$/i.test(target)) return target.toLowerCase();
   const url = new URL(target);
   if (['javascript:', 'data:', 'blob:', 'filesystem:'].includes(url.protocol)) throw new TypeError(`A form can't lead to ${url.protocol}`);
-  const isHost = /^https?:$/.test(url.protocol) && /^[a-z0-9.-]+$/.test(url.hostname);
-  return isHost ? url.origin : url.protocol;
+  if (!/^https?:$/.test(url.protocol)) return url.protocol;
+  if (url.hostname.startsWith('[')) return url.protocol; // A policy can't name an IPv6 address.
+  if (!/^[a-z0-9._-]+$/.test(url.hostname)) throw new TypeError(`A policy can't name ${url.hostname}`);
+  return url.origin;
 }
 
 export interface PageHeaderOptions {

@@ -8,12 +8,14 @@ export interface Page {
   readonly title: string;
   readonly wide?: boolean;
   readonly content: Child;
+  /** Below the card. */
+  readonly footnote?: string;
 }
 
 const styleElement = trustedMarkup(`<style>${style}</style>`);
 
 /** The whole document around what a page shows. */
-export function renderDocument({ title, wide = false, content }: Page): string {
+export function renderDocument({ title, wide = false, content, footnote }: Page): string {
   return html`<!doctype html>
 <html lang="en" dir="ltr">
 <head>
@@ -30,7 +32,7 @@ ${styleElement}
 <main${attribute('class', wide && 'wide')}>
 ${content}
 </main>
-<footer><p class="quiet small">Mini-apps for Matrix</p></footer>
+${footnote !== undefined && html`<footer><p>${footnote}</p></footer>`}
 </body>
 </html>
 `.toString();

@@ -15,7 +15,7 @@ export const problem = (message: string | undefined, field?: string): Html | und
   message === undefined
     ? undefined
     : html`<div class="box bad" role="alert" id="problem" tabindex="-1"${attribute('autofocus', true)}>${warningIcon}<p>${
-        field === undefined ? plain(message, 400) : html`<a href="#${field}">${plain(message, 400)}</a>`
+        field === undefined ? name(message, 400) : html`<a href="#${field}">${name(message, 400)}</a>`
       }</p></div>`;
 
 const imageUrl = /^data:image\/(?:png|jpeg|gif|webp|avif|svg\+xml);base64,[a-z0-9+/]+={0,2}$/i;
@@ -37,13 +37,16 @@ export const appHead = (app: AppModel, headline: Html): Html => html`<div class=
 ${tile(app.name, app.iconUrl)}
 <h1>${headline}</h1>
 <p class="by">${app.developerName !== undefined && html`<span>by ${name(app.developerName, 60)}</span>`}${mark(app)}</p>
-</div>`;
+</div>
+${!app.official && !app.verified && html`<div class="box wary">${warningIcon}<p>Nobody has checked who makes this app. Allow it only if you trust them.</p></div>`}`;
+
+const localpart = (userId: string): string => userId.replace(/^@/, '').replace(/:.*$/s, '');
 
 /** Whose account this is about. */
 export const account = (userId: string, signOutHref?: string): Html => html`<div class="account">
-${tile(userId.replace(/^@/, ''), undefined, 'round')}
+${tile(localpart(userId), undefined, 'round')}
 <p class="who"><span class="quiet small">Signed in as</span><br><b>${name(userId, 255)}</b></p>
-${signOutHref !== undefined && html`<a class="small" href="${safeAddress(signOutHref)}">Use another account</a>`}
+${signOutHref !== undefined && html`<a class="small" href="${safeAddress(signOutHref)}">Switch account</a>`}
 </div>`;
 
 /** The headline of a scope, and the sentence or the bare name below it. */
@@ -84,16 +87,16 @@ export function askedScopes(scopes: readonly AskedScope[]): Child {
 export const grantedScopes = (granted: readonly GrantedScope[]): Html | undefined =>
   granted.length === 0
     ? undefined
-    : html`<details><summary>What it may do already (${granted.length})</summary>
+    : html`<details><summary>Already allowed (${granted.length})</summary>
 <ul role="list">${granted.map(({ description }) => html`<li class="tick">${checkIcon}${name(description, 120)}</li>`)}</ul></details>`;
 
 /**
  * Deny and allow. The dead button before them keeps Enter in a tick box from deciding anything, and both are deaf to the mouse for half a
  * second, so that a double click that was meant for another page doesn't land on them.
  */
-export const decision = (allow: string): Html => html`<div class="buttons settle">
+export const decision = (scopes: readonly AskedScope[]): Html => html`<div class="buttons settle">
 <button class="button second" name="decision" value="deny">Deny</button>
-<button class="button" name="decision" value="approve">${allow}</button>
+<button class="button" name="decision" value="approve">${scopes.some(({ required }) => !required) ? 'Allow selected' : 'Allow'}</button>
 </div>`;
 
 /** Goes first in a form with decision(). */

@@ -3,7 +3,7 @@ import { browserIcon, checkIcon } from './icons.ts';
 import { renderDocument } from './layout.ts';
 import type { GrantModel, SessionModel, SessionsModel } from './models.ts';
 import { account, form, tile } from './parts.ts';
-import { name, plain, time } from './text.ts';
+import { name, time } from './text.ts';
 import { describeUserAgent } from './user-agent.ts';
 
 const grantRow = ({ miniappId, name: title, scopes }: GrantModel): Html => html`<li class="row">
@@ -18,13 +18,13 @@ const sessionRow = ({ id, createdAt, lastSeenAt, current, userAgent }: SessionMo
 <div class="about"><p class="top">${describeUserAgent(userAgent)}${current && html`<span class="chip current">This browser</span>`}</p>
 <p class="quiet small">Last used ${time(lastSeenAt)}</p>
 <p class="quiet small">Signed in ${time(createdAt)}</p></div>
-<button class="button ending" name="end_session" value="${id}">${current ? 'Sign out' : 'End'}<span class="unseen"> ${plain(describeUserAgent(userAgent))}</span></button>
+<button class="button ending" name="end_session" value="${id}">${current ? 'Sign out' : 'End session'}<span class="unseen"> ${describeUserAgent(userAgent)}</span></button>
 </li>`;
 
 /** Where the user is signed in, and which apps may do what; each can be ended. */
 export function sessionsPage(model: SessionsModel): string {
   const { userId, sessions, grants, notice } = model;
-  const content = html`${notice !== undefined && html`<div class="box good" role="status">${checkIcon}<p>${plain(notice, 400)}</p></div>`}
+  const content = html`${notice !== undefined && html`<div class="box good" role="status">${checkIcon}<p>${name(notice, 400)}</p></div>`}
 <div class="head"><h1>Apps and sessions</h1><p class="quiet">What may use your account, and where you are signed in.</p></div>
 ${account(userId)}
 ${form(model, html`<section class="part" aria-labelledby="apps"><h2 id="apps">Apps with access</h2>

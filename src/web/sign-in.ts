@@ -15,7 +15,7 @@ function passwordForm(model: SignInModel): Html {
 <div class="field"><label for="password">Password</label>
 <input id="password" name="password" type="password" required maxlength="512" autocomplete="current-password"${trouble[0]}${trouble[1]}></div></div>
 <button class="button">Sign in</button>
-<p class="note">${lockIcon}<span>Your password goes to ${name(model.homeserver)} only. It isn’t kept here, and apps never see it.</span></p>`);
+<p class="note">${lockIcon}<span>Your password is checked by ${name(model.homeserver)} and isn’t kept here. Apps never see it.</span></p>`);
 }
 
 /** Signs in with the homeserver, by what it offers. */

@@ -19,7 +19,7 @@ export const baseStyle = `
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
   margin: 0; min-height: 100vh; min-height: 100dvh; display: flex; flex-direction: column; align-items: center; background: var(--ground); color: var(--text);
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif; overflow-wrap: anywhere;
+  font: 1rem/1.5 Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif; overflow-wrap: anywhere;
 }
 h1, h2, p, ul, dl, dd, fieldset, legend { margin: 0; padding: 0; border: 0; min-width: 0; }
 ul { list-style: none; }
@@ -37,15 +37,15 @@ bdi { unicode-bidi: isolate; }
 main { width: 100%; max-width: 30rem; margin: 1.25rem 0; padding: 2rem; display: flex; flex-direction: column; gap: 1.5rem; background: var(--surface); border: 1px solid var(--line); border-radius: 1.25rem; box-shadow: var(--shade); }
 main.wide { max-width: 42rem; }
 form { display: flex; flex-direction: column; gap: 1.5rem; }
-footer { max-width: 30rem; padding: 0 1.5rem 2rem; text-align: center; }
+footer { max-width: 30rem; padding: 0 2rem 2rem; text-align: center; color: var(--quiet); font-size: .875rem; text-wrap: balance; }
 .head { display: flex; flex-direction: column; gap: .5rem; }
 .middle { align-items: center; text-align: center; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .375rem; }
-@media (min-height: 46rem) { .banner { margin-top: auto; } footer { margin-bottom: auto; } }
+@media (min-height: 46rem) { .banner { margin-top: auto; } body > :last-child { margin-bottom: auto; } }
 @media (max-width: 34rem) {
   body { background: var(--surface); }
   main { margin: 0; padding: 1.5rem 1.25rem; border: 0; border-radius: 0; box-shadow: none; }
-  .banner, footer { margin-top: 0; margin-bottom: 0; }
+  .banner, body > :last-child { margin-top: 0; margin-bottom: 0; }
 }
 @media (prefers-reduced-motion: no-preference) { .button, .choice { transition: background-color .12s, border-color .12s; } }
 `;

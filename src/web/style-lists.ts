@@ -35,10 +35,11 @@ details ul { padding: 0 1rem .875rem; display: flex; flex-direction: column; gap
 .row .about { flex: 1 1 14rem; min-width: 0; display: flex; flex-direction: column; gap: .25rem; }
 .row .top { display: flex; flex-wrap: wrap; gap: .25rem .625rem; align-items: center; font-weight: 600; }
 .plain { display: flex; flex-direction: column; gap: .125rem; padding-left: 1.125rem; list-style: disc; }
-.facts { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem 1rem; font-size: .875rem; }
+.facts { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem 1rem; padding: .75rem 1rem; font-size: .875rem; background: var(--raised); border: 1px solid var(--line); border-radius: .875rem; }
 .facts dt { color: var(--quiet); }
 .sign { width: 3.5rem; height: 3.5rem; border-radius: 50%; display: grid; place-items: center; }
 .sign .icon { width: 1.75rem; height: 1.75rem; }
+@media (max-width: 34rem) { .row .button { margin-left: 3.5rem; } .account a { flex-basis: 100%; margin-left: 3rem; padding: .25rem 0; } }
 @keyframes settle { from, to { pointer-events: none; } }
 .settle { animation: settle .5s; }
 @media (forced-colors: active) {

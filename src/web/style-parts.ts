@@ -9,7 +9,7 @@ export const partStyle = `
 .field input[aria-invalid="true"] { border: 2px solid var(--danger); }
 .field input.code { font: 600 1.5rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; letter-spacing: .12em; text-align: center; text-transform: uppercase; }
 .button {
-  display: inline-flex; align-items: center; justify-content: center; gap: .5rem; min-height: 3rem; padding: .625rem 1.5rem; font: inherit; font-weight: 600; text-align: center; text-decoration: none;
+  display: inline-flex; align-items: center; justify-content: center; gap: .5rem; min-height: 3rem; padding: .625rem 1rem; font: inherit; font-weight: 600; text-align: center; text-decoration: none;
   cursor: pointer; border: 1px solid var(--action); border-radius: 1.5rem; background: var(--action); color: var(--on-action);
 }
 .button:hover { background: var(--action-over); border-color: var(--action-over); }
@@ -24,12 +24,14 @@ export const partStyle = `
 .or::before, .or::after { content: ""; flex: 1; border-top: 1px solid var(--line); }
 .note { display: flex; gap: .625rem; align-items: flex-start; color: var(--quiet); font-size: .875rem; }
 .note .icon { margin-top: .0625rem; }
-.box { display: flex; gap: .75rem; align-items: flex-start; padding: .875rem 1rem; border: 1px solid; border-radius: .75rem; }
+.box { display: flex; gap: .75rem; align-items: flex-start; padding: .875rem 1rem; border: 1px solid color-mix(in srgb, currentColor 40%, transparent); border-radius: .75rem; }
 .box .icon { margin-top: .125rem; }
+.box p { color: var(--text); }
+.box a { color: inherit; }
+.box:focus-visible { outline-color: currentColor; border-radius: .75rem; }
 .box.bad { color: var(--critical); background: var(--critical-ground); }
 .box.good { color: var(--low); background: var(--low-ground); }
 .box.wary { color: var(--high); background: var(--high-ground); }
-.box a { color: inherit; }
 .app { display: flex; flex-direction: column; align-items: center; text-align: center; gap: .75rem; }
 .tile { width: 4.5rem; height: 4.5rem; border-radius: 1.25rem; display: grid; place-items: center; flex: none; font-size: 1.625rem; font-weight: 650; overflow: hidden; }
 .tile img { width: 100%; height: 100%; object-fit: cover; }
@@ -47,7 +49,7 @@ export const partStyle = `
 .mark .icon { width: 1.125rem; height: 1.125rem; }
 .cut { stroke: var(--surface); }
 .account { display: flex; flex-wrap: wrap; gap: .5rem .75rem; align-items: center; padding: .75rem; background: var(--raised); border: 1px solid var(--line); border-radius: .875rem; }
-.account .who { flex: 1 1 9rem; min-width: 0; line-height: 1.35; }
+.account .who { flex: 1 1 12rem; min-width: 0; line-height: 1.35; }
 .account a { padding: .25rem; }
 .who b { font-weight: 600; }
 `;
