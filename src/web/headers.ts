@@ -6,11 +6,14 @@ export const styleHash = `'sha256-${createHash('sha256').update(style).digest('b
 
 const unused = ['accelerometer', 'camera', 'display-capture', 'geolocation', 'gyroscope', 'microphone', 'midi', 'payment', 'usb'];
 
+const forbidden = new Set(['javascript:', 'data:', 'blob:', 'filesystem:']);
+
 /** What a form may lead to, as the policy writes it. Throws a TypeError for what is no address. */
 function formSource(target: string): string {
-  if (/^[a-z][a-z0-9+.-]*:$/i.test(target)) return target.toLowerCase();
-  const url = new URL(target);
-  if (['javascript:', 'data:', 'blob:', 'filesystem:'].includes(url.protocol)) throw new TypeError(`A form can't lead to ${url.protocol}`);
+  const isScheme = /^[a-z][a-z0-9+.-]*:$/i.test(target);
+  const url = new URL(isScheme ? `${target}//x` : target);
+  if (forbidden.has(url.protocol)) throw new TypeError(`A form can't lead to ${url.protocol}`);
+  if (isScheme) return url.protocol;
   if (!/^https?:$/.test(url.protocol)) return url.protocol;
   if (url.hostname.startsWith('[')) return url.protocol; // A policy can't name an IPv6 address.
   if (!/^[a-z0-9._-]+$/.test(url.hostname)) throw new TypeError(`A policy can't name ${url.hostname}`);

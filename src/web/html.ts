@@ -4,8 +4,8 @@
  *     html`<p class="${kind}">${text}</p>`
  *
  * A value is escaped for where it stands, and what can't be made safe there throws the first time it is rendered. So no value can
- * open an element, an attribute or a script; trustedMarkup() is the only other way in, for constants of this folder. Libraries were
- * looked at: each has a way to switch escaping off inside the template, and none refuses a value outside quotes.
+ * open an element, an attribute or a script; trustedMarkup() is the only other way in, for constants of this folder. The small libraries
+ * for this escape alike everywhere, so that with them a value outside of quotes isn't safe.
  */
 
 /** Finished markup. */

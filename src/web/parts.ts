@@ -90,14 +90,14 @@ export const grantedScopes = (granted: readonly GrantedScope[]): Html | undefine
     : html`<details><summary>Already allowed (${granted.length})</summary>
 <ul role="list">${granted.map(({ description }) => html`<li class="tick">${checkIcon}${name(description, 120)}</li>`)}</ul></details>`;
 
-/**
- * Deny and allow. The dead button before them keeps Enter in a tick box from deciding anything, and both are deaf to the mouse for half a
- * second, so that a double click that was meant for another page doesn't land on them.
- */
+/** Deny and allow. Both are deaf to the mouse for half a second, so that a double click that was meant for another page doesn't land on them. */
 export const decision = (scopes: readonly AskedScope[]): Html => html`<div class="buttons settle">
 <button class="button second" name="decision" value="deny">Deny</button>
 <button class="button" name="decision" value="approve">${scopes.some(({ required }) => !required) ? 'Allow selected' : 'Allow'}</button>
 </div>`;
 
-/** Goes first in a form with decision(). */
-export const noDefaultButton = html`<button disabled hidden></button>`;
+/**
+ * Goes first in a form with decision(): Enter in a tick box presses the first button that isn't disabled, and must decide nothing.
+ * `dialog` submits nothing where there is no dialog.
+ */
+export const noDefaultButton = html`<button formmethod="dialog" hidden></button>`;

@@ -56,7 +56,7 @@ export const sessionsModel: SessionsModel = {
 /** A page and a model for it; `show` takes the model changed, as a test likes. */
 export interface Sample {
   readonly model: object;
-  show(model: object): string;
+  readonly show: (model: object) => string;
 }
 
 const sample = <Model extends object>(page: (model: Model) => string, model: Model): Sample => ({ model, show: (changed) => page(changed as Model) });

@@ -5,7 +5,7 @@ import { consentPage, scopeWords, signInPage } from '../../../src/web/pages.ts';
 import { consentModel, hostileStrings, replaceStrings, samples, signInModel } from '../../support/page-models.ts';
 import { attributeOf, complaintsOf, elementsOf, notIsolated, skeletonOf, textOf } from './markup.ts';
 
-const anyString = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(...hostileStrings), fc.array(fc.constantFrom('<', '>', '"', "'", '&', '=', '/', ' ', 'script', 'a', '!--', '`', '\u202e', '\n'), { maxLength: 12 }).map((parts) => parts.join('')));
+const anyString: fc.Arbitrary<string> = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(...hostileStrings), fc.array(fc.constantFrom('<', '>', '"', "'", '&', '=', '/', ' ', 'script', 'a', '!--', '`', '\u202e', '\n'), { maxLength: 12 }).map((parts) => parts.join('')));
 
 for (const [title, { model, show }] of Object.entries(samples)) {
   describe(`the page "${title}"`, () => {
@@ -37,8 +37,8 @@ for (const [title, { model, show }] of Object.entries(samples)) {
     it('keeps its elements and attributes whatever its strings are', () => {
       const expected = skeletonOf(show(replaceStrings(model, () => 'x')));
       fc.assert(
-        fc.property(fc.infiniteStream(anyString), (strings) => {
-          expect(skeletonOf(show(replaceStrings(model, () => strings.next().value)))).to.deep.equal(expected);
+        fc.property(fc.infiniteStream(anyString), (strings: fc.Stream<string>) => {
+          expect(skeletonOf(show(replaceStrings(model, () => strings.next().value as string)))).to.deep.equal(expected);
         }),
         { numRuns: 150 },
       );
