@@ -70,11 +70,13 @@ export interface OAuth {
   inTransaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Makes the next signing key the current one (`tmcp keys rotate`). Returns its kid. */
   rotateSigningKeys(): Promise<string>;
+  /** A chore: rotates when the current key has signed for long enough (decision D24). Returns whether it did. */
+  rotateDueKeys(tx: Transaction, maxAgeMs: number): Promise<boolean>;
 }
 
 export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
-  const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs);
+  const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs, options.clientTokenMs, options.privilegedTokenMs);
   const keys = createSigningKeys({ database, clock, keyRing, log, longestTokenMs });
   const sessions = createLiveSessions(clock, (id, now) => findLiveSession(database, id, now));
   const clientSessions = createLiveSessions(clock, (id, now) => findLiveClientSession(database, id, now));
@@ -134,5 +136,6 @@ export function createOAuth(deps: OAuthDeps): OAuth {
       await authorizations.revoke(tx, { userId, miniappId, scopes: undefined, reason });
     },
     rotateSigningKeys: () => keys.rotate(),
+    rotateDueKeys: (tx, maxAgeMs) => keys.rotateIfDue(tx, maxAgeMs),
   };
 }

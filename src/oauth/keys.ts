@@ -1,7 +1,8 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Database } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { errorText } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import { insertSigningKey, listSigningKeys, rotateSigningKeys, type SigningKeyRow, type SigningKeyState } from './signing-key-repo.ts';
@@ -30,6 +31,8 @@ export interface SigningKeys {
   publicJwks(): Promise<{ readonly keys: readonly PublicJwk[] }>;
   /** Makes the next key the current one. Returns its kid. */
   rotate(): Promise<string>;
+  /** The same when the current one has been it for `maxAgeMs`, as a part of `tx`. A next key that is missing is made afterwards. */
+  rotateIfDue(tx: Transaction, maxAgeMs: number): Promise<boolean>;
 }
 
 interface LoadedKey {
@@ -45,6 +48,8 @@ const generateRsa = promisify(generateKeyPair);
 const sealPurpose = 'signing-key';
 /** Another process may have rotated: this one signs with a retired key for no longer than this. */
 const reloadMs = 60_000;
+/** A key is used once everybody who caches the published ones has had time to see it. */
+const publishedMs = 10 * 60_000;
 /** An unknown kid may be a key of another process: look, but not more often than this. */
 const unknownKidMs = 1_000;
 
@@ -150,6 +155,19 @@ export function createSigningKeys(options: SigningKeysOptions): SigningKeys {
       await database.inTransaction((tx) => rotateSigningKeys(tx, current, next, now, now + options.longestTokenMs + reloadMs));
       await cache.prepare();
       return inState('current')!.kid;
+    },
+    async rotateIfDue(tx, maxAgeMs) {
+      const now = clock.now();
+      const rows = await listSigningKeys(tx);
+      const current = rows.find(({ state }) => state === 'current');
+      const next = rows.find(({ state }) => state === 'next');
+      const prepareLater = (): void => tx.afterCommit(() => void cache.prepare().catch((error: unknown) => options.log.error({ error: errorText(error) }, 'no next signing key')));
+      if (next === undefined) prepareLater();
+      if (current === undefined || next === undefined || (current.current_since ?? now) + maxAgeMs > now || next.created_at + publishedMs > now) return false;
+      if (!(await rotateSigningKeys(tx, current.kid, next.kid, now, now + options.longestTokenMs + reloadMs))) return false;
+      prepareLater();
+      options.log.info({ kid: next.kid }, 'signing keys rotated');
+      return true;
     },
   };
 }

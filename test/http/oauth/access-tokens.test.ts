@@ -245,6 +245,27 @@ onEachDatabase('access tokens (decision D3)', (fresh) => {
       expect(await kidsOf(world.first)).not.to.include(old);
     });
 
+    it('rotate by themselves when their time is over, once, and not before the next key was published for a while', async () => {
+      const days = 24 * hour;
+      const chore = (instance: Instance = world.first) => instance.database.inTransaction((tx) => instance.oauth.rotateDueKeys(tx, 90 * days));
+      const kid = async () => String(partsOf(String((await exchange(world.first, { client_id: 'ma_other', subject_token: 'syt_bob' })).body.access_token)).header.kid);
+      const first = await kid();
+      world.clock.advance(90 * days - 60_000);
+      expect(await chore()).to.equal(false);
+      world.clock.advance(60_000);
+      const rival = await world.startRival();
+      expect((await Promise.all([chore(), chore(rival)])).sort()).to.deep.equal([false, true]);
+      // The next key is made after the commit; a start makes it as well.
+      await world.first.oauth.prepare();
+      world.clock.advance(60_000);
+      expect(await kid()).not.to.equal(first);
+      expect(await kidsOf(world.first)).to.include(first).and.have.length(3);
+      await world.first.database.sql('signing_key').where({ state: 'current' }).update({ current_since: 0 });
+      expect(await chore()).to.equal(false);
+      world.clock.advance(10 * 60_000);
+      expect(await chore()).to.equal(true);
+    });
+
     it('rotate to one current and one next key when two do it at the same moment', async () => {
       const other = await world.startRival();
       await Promise.all([world.first.oauth.rotateSigningKeys(), other.oauth.rotateSigningKeys()]);

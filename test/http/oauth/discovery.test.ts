@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import * as client from 'openid-client';
+import { Browser, redirectUri, signIn } from './browser.ts';
 import { databaseKinds, opener } from './databases.ts';
 import { accessTokenType, alice, call, createWorld, me, secrets, tokenExchange, type World } from './support.ts';
 
@@ -57,5 +58,49 @@ describe('discovery, and a client library that is not ours', () => {
       expect((await client.tokenIntrospection(config, refreshed.access_token)).active).to.equal(false);
       expect((await me(world.first, refreshed.access_token)).status).to.equal(401);
     }
+  });
+
+  describe('openid-client', () => {
+    const discover = (clientId: string, auth: client.ClientAuth) => client.discovery(new URL(world.issuer), clientId, undefined, auth, { execute: [client.allowInsecureRequests], algorithm: 'oauth2' });
+    const scope = 'user:read storage:read';
+
+    for (const [kind, clientId, auth] of [
+      ['public', 'ma_game', client.None()],
+      ['confidential', 'ma_server', client.ClientSecretPost(secrets.server)],
+    ] as const) {
+      it(`completes the authorization code flow of a ${kind} client`, async () => {
+        const config = await discover(clientId, auth);
+        const verifier = client.randomPKCECodeVerifier();
+        const state = client.randomState();
+        const url = client.buildAuthorizationUrl(config, { redirect_uri: redirectUri, scope, state, code_challenge: await client.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256' });
+        const browser = new Browser(world.issuer);
+        const page = await signIn(world, browser, await browser.go(url.href));
+        const back = page.location === undefined ? await browser.submit(page, { decision: 'approve', scope: ['user:read'] }) : page;
+        const tokens = await client.authorizationCodeGrant(config, new URL(back.location!), { pkceCodeVerifier: verifier, expectedState: state });
+        expect(tokens).to.include({ token_type: 'bearer', scope, user_id: alice });
+        const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token!);
+        expect((await me(world.first, refreshed.access_token)).body.userId).to.equal(alice);
+        await client.tokenRevocation(config, refreshed.refresh_token!);
+        expect((await me(world.first, refreshed.access_token)).status).to.equal(401);
+      });
+    }
+
+    it('completes the device flow', async () => {
+      const config = await discover('ma_other', client.None());
+      const started = await client.initiateDeviceAuthorization(config, { scope });
+      expect(started.interval).to.equal(5);
+      const browser = new Browser(world.issuer);
+      const page = await signIn(world, browser, await browser.go(started.verification_uri_complete!));
+      const question = await browser.submit(page, { user_code: started.user_code });
+      await browser.submit(question, { user_code: started.user_code, decision: 'approve', scope: ['user:read'] });
+      const tokens = await client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:device_code', { device_code: started.device_code });
+      expect(tokens).to.include({ token_type: 'bearer', scope, user_id: alice });
+    });
+
+    it('completes client credentials', async () => {
+      const config = await discover('ma_server', client.ClientSecretBasic(secrets.server));
+      const tokens = await client.clientCredentialsGrant(config, { scope: 'storage:read' });
+      expect(await client.tokenIntrospection(config, tokens.access_token)).to.include({ active: true, sub: 'ma_server', scope: 'storage:read' });
+    });
   });
 });

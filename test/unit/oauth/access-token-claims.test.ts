@@ -37,6 +37,7 @@ describe('a validly signed token', () => {
       findPublicKey: (kid) => Promise.resolve(kid === 'k1' ? publicKey : undefined),
       publicJwks: () => Promise.resolve({ keys: [] }),
       rotate: () => Promise.resolve('k1'),
+      rotateIfDue: () => Promise.resolve(false),
     },
   });
   const tokens = createAccessTokens({
