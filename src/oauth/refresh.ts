@@ -69,7 +69,7 @@ async function rotate(tx: Transaction, provider: Provider, parts: OAuthParts, cl
     await insertRotation(tx, { tokenHash, successorHash: sha256Hex(refreshToken), salt, requestHash: request.hash, expiresAt: now + options.refreshGraceMs });
     await saveSuccessor(tx, provider, parts, client, token, refreshToken);
     await extendSession(tx, session.id, now + options.refreshTokenMs + sessionSlackMs);
-    return { session, refreshToken };
+    return { session: { ...session, expiresAt: Math.max(session.expiresAt, now + options.refreshTokenMs + sessionSlackMs) }, refreshToken };
   }
   const salt = await claimRetry(tx, tokenHash, request.hash, now);
   if (salt !== undefined) return { session, refreshToken: successorOf(parts, request.value, salt) };
@@ -94,6 +94,7 @@ export function registerRefresh(provider: Provider, parts: OAuthParts): void {
     const available = obtainableScopes(ours);
     const scope = asked.filter((one) => rotated.session.scopes.includes(one) && available.includes(one)).join(' ');
     const accessToken = new provider.AccessToken({ accountId: token.accountId, client, grantId: token.grantId!, gty: refreshGrant, aud: rotated.session.audience, scope });
+    parts.openedWith.set(accessToken, rotated.session);
     ctx.oidc.entity('AccessToken', accessToken);
     const value = await accessToken.save();
     ctx.body = { access_token: value, token_type: 'Bearer', expires_in: accessToken.expiration, refresh_token: rotated.refreshToken, scope };
