@@ -243,7 +243,7 @@ describe('configuration', () => {
     it('is refused with all that is wrong, one line each', () => {
       const yaml = 'server:\n  port: "80"\n  roles: api\nhomeserver: x\nlog:\n  level: loud\noauth:\n  acces_token_seconds: "a\\nb"\n';
       expect(messages({ TMCP_METRICS_PORT: '-1', TMCP_SERVER_PUBLIC_URL: 'http://tmcp.example.org', 'TMCP_REDIS\nURL': '1' }, yaml)).to.deep.equal([
-        'homeserver: is not a section (line 4 of config.yaml); allowed: a section with url, domain, registration, request_timeout_ms, openid_servers',
+        'homeserver: is not a section (line 4 of config.yaml); allowed: a section with url, public_url, domain, registration, request_timeout_ms, openid_servers',
         'oauth.acces_token_seconds: is not a key (line 8 of config.yaml); allowed: the keys of config/config.sample.yaml; the nearest is oauth.access_token_seconds',
         'TMCP_REDIS URL: is not a variable of this server; allowed: TMCP_ and the path of a key; the nearest is TMCP_REDIS_URL',
         'server.port: is "80" (line 2 of config.yaml); allowed: an integer from 0 to 65535',
