@@ -1,9 +1,8 @@
-import { sign as signBytes, verify as verifyBytes, type KeyObject } from 'node:crypto';
-import { promisify } from 'node:util';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import { isReservedAudience } from './clients.ts';
+import { createJwts, type JwtClaims } from './signed-jwt.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import { parseScopes } from './scopes.ts';
@@ -31,21 +30,13 @@ export interface AccessTokenPrincipal {
 }
 
 /** Specification section 4.10, as far as we hold them. */
-export interface AccessTokenClaims {
-  readonly iss: string;
-  readonly sub: string;
-  readonly aud: string;
-  readonly exp: number;
-  readonly iat: number;
-  readonly nbf: number;
-  readonly jti: string;
+export interface AccessTokenClaims extends JwtClaims {
   readonly token_type: 'tep_access_token';
   readonly client_id: string;
   readonly azp: string;
   readonly scope: string;
   readonly wallet_id: string;
   readonly session_id: string;
-  readonly [claim: string]: unknown;
 }
 
 export interface UserContext {
@@ -70,27 +61,6 @@ export interface AccessTokens {
 }
 
 export const tepPrefix = 'tep.';
-const maxTokenLength = 16 * 1024;
-/** Instances' clocks may disagree by this much. */
-const clockSkewSeconds = 5;
-const signAsync = promisify<string, Buffer, KeyObject, Buffer>(signBytes);
-
-const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-function decodeObject(segment: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The signature's bytes; undefined unless they are spelt in the one canonical way. */
-function decodeSignature(segment: string): Buffer | undefined {
-  const bytes = Buffer.from(segment, 'base64url');
-  return bytes.toString('base64url') === segment ? bytes : undefined;
-}
 
 function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): AccessTokenClaims {
   const { session, userContext } = token;
@@ -118,19 +88,8 @@ function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): Ac
   };
 }
 
-const isInForce = (claims: AccessTokenClaims, nowSeconds: number): boolean =>
-  Number.isInteger(claims.exp) &&
-  claims.exp > nowSeconds &&
-  Number.isInteger(claims.nbf) &&
-  claims.nbf <= nowSeconds + clockSkewSeconds &&
-  Number.isInteger(claims.iat) &&
-  claims.iat <= nowSeconds + clockSkewSeconds;
-
 const fitsSession = (claims: AccessTokenClaims, session: Session): boolean =>
   claims.sub === session.userId && claims.aud === session.audience && claims.client_id === session.clientId && claims.azp === session.clientId;
-
-const isOurHeader = (header: Record<string, unknown> | undefined): header is { kid: string } & Record<string, unknown> =>
-  header !== undefined && header.alg === 'RS256' && header.typ === 'JWT' && typeof header.kid === 'string' && header.crit === undefined;
 
 function principalOf(claims: AccessTokenClaims, session: Session, now: number): AccessTokenPrincipal {
   return {
@@ -153,21 +112,13 @@ function principalOf(claims: AccessTokenClaims, session: Session, now: number): 
 
 export function createAccessTokens(options: { issuer: string; clock: Clock; keys: SigningKeys; sessions: LiveSessions }): AccessTokens {
   const { issuer, clock, keys, sessions } = options;
+  const jwts = createJwts({ issuer, clock, keys });
 
   /** The claims, if the signature and everything that the token alone can tell are right. */
   const readClaims = async (token: string): Promise<AccessTokenClaims | undefined> => {
-    if (token.length > maxTokenLength || !token.startsWith(tepPrefix)) return undefined;
-    const [header, payload, signature, more] = token.slice(tepPrefix.length).split('.');
-    if (header === undefined || payload === undefined || signature === undefined || more !== undefined) return undefined;
-    const head = decodeObject(header);
-    if (!isOurHeader(head)) return undefined;
-    const publicKey = await keys.findPublicKey(head.kid);
-    const bytes = decodeSignature(signature);
-    if (publicKey === undefined || bytes === undefined) return undefined;
-    if (!verifyBytes('RSA-SHA256', Buffer.from(`${header}.${payload}`), publicKey, bytes)) return undefined;
-    const claims = decodeObject(payload) as AccessTokenClaims | undefined;
-    if (claims === undefined || claims.iss !== issuer || claims.token_type !== 'tep_access_token' || typeof claims.session_id !== 'string') return undefined;
-    return isInForce(claims, unixSeconds(clock.now())) ? claims : undefined;
+    if (!token.startsWith(tepPrefix)) return undefined;
+    const claims = (await jwts.verify(token.slice(tepPrefix.length), 'tep_access_token')) as AccessTokenClaims | undefined;
+    return claims === undefined || typeof claims.session_id !== 'string' ? undefined : claims;
   };
 
   const read: AccessTokens['read'] = async (token) => {
@@ -179,12 +130,9 @@ export function createAccessTokens(options: { issuer: string; clock: Clock; keys
 
   return {
     async sign(token) {
-      const { kid, privateKey } = await keys.signer();
       const claims = claimsOf(issuer, unixSeconds(clock.now()), token);
       // A deployed client reads the segment after "tep.", which is the header, as if it were the payload (decision D3).
-      const input = `${encode({ alg: 'RS256', typ: 'JWT', kid, scope: claims.scope })}.${encode(claims)}`;
-      const signature = await signAsync('RSA-SHA256', Buffer.from(input), privateKey);
-      return `${tepPrefix}${input}.${signature.toString('base64url')}`;
+      return tepPrefix + (await jwts.sign(claims, { scope: claims.scope }));
     },
     async verify(token) {
       const valid = await read(token);

@@ -17,6 +17,8 @@ export interface OAuthOptions {
   readonly accessTokenMs: number;
   /** Of one for a reserved audience: 1 h (decision D2). */
   readonly firstPartyTokenMs: number;
+  /** The longest life of a token of another kind that our keys sign. */
+  readonly otherTokenMs?: number;
   /** 30 days by default (section 4.15). */
   readonly refreshTokenMs: number;
   /** How long a question for consent can be answered. */

@@ -6,6 +6,7 @@ import type { ProvenUser } from '../matrix/proof/index.ts';
 import { createAccessTokens, type AccessTokenPrincipal } from './access-tokens.ts';
 import { isSecretOf } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
+import { createJwts, type Jwts } from './signed-jwt.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLiveSessions } from './live-sessions.ts';
 import { grantedScopes, recordAnswer } from './consent-repo.ts';
@@ -18,6 +19,7 @@ import { markRevoked } from './session-repo.ts';
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthOptions } from './deps.ts';
+export type { Jwts, JwtClaims } from './signed-jwt.ts';
 export type { Middleware } from './middleware.ts';
 export { scopeDefinitions, type ScopeDefinition, type Sensitivity } from './scopes.ts';
 export type { ProofMethod, SessionOrigin } from './session-repo.ts';
@@ -51,13 +53,15 @@ export interface OAuth {
   revokeSessions(tx: Transaction, which: RevokedSessions): Promise<number>;
   /** A user is done with a mini-app: its sessions end, and what they granted it is withdrawn. */
   withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, method: string): Promise<void>;
+  /** For tokens of other kinds that the same keys sign, such as developers'. They live `options.otherTokenMs` at most. */
+  readonly jwts: Jwts;
   /** Makes the next signing key the current one (`tmcp keys rotate`). Returns its kid. */
   rotateSigningKeys(): Promise<string>;
 }
 
 export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
-  const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs);
+  const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs, options.otherTokenMs ?? 0);
   const keys = createSigningKeys({ database, clock, keyRing, log, longestTokenMs });
   const sessions = createLiveSessions(database, clock);
   const tokens = createAccessTokens({ issuer: options.issuer, clock, keys, sessions });
@@ -97,6 +101,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
       await revokeSessions(tx, { userId, miniappId });
       await recordAnswer(tx, { userId, miniappId }, [...(await grantedScopes(tx, userId, miniappId))], 'revoked', method, clock.now());
     },
+    jwts: createJwts({ issuer: options.issuer, clock, keys }),
     rotateSigningKeys: () => keys.rotate(),
   };
 }

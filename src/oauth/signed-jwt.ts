@@ -1,0 +1,84 @@
+import { sign as signBytes, verify as verifyBytes, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import { unixSeconds, type Clock } from '../kernel/clock.ts';
+import type { SigningKeys } from './keys.ts';
+
+/** What every JWT of ours says. Which kind of token it is stands in `token_type`: one kind never counts as another. */
+export interface JwtClaims {
+  readonly iss: string;
+  readonly sub: string;
+  readonly aud: string;
+  readonly exp: number;
+  readonly iat: number;
+  readonly nbf: number;
+  readonly jti: string;
+  readonly token_type: string;
+  readonly [claim: string]: unknown;
+}
+
+/** JWTs signed with RS256 by the keys that are published (decision D3). */
+export interface Jwts {
+  /** `header` goes beside `alg`, `typ` and `kid`. */
+  sign(claims: JwtClaims, header?: Readonly<Record<string, unknown>>): Promise<string>;
+  /** The claims of a token of ours and of this type that is in force; undefined for anything else. */
+  verify(jwt: string, tokenType: string): Promise<JwtClaims | undefined>;
+}
+
+const maxLength = 16 * 1024;
+/** Instances' clocks may disagree by this much. */
+const clockSkewSeconds = 5;
+const signAsync = promisify<string, Buffer, KeyObject, Buffer>(signBytes);
+
+const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+function decodeObject(segment: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The signature's bytes; undefined unless they are spelt in the one canonical way. */
+function decodeSignature(segment: string): Buffer | undefined {
+  const bytes = Buffer.from(segment, 'base64url');
+  return bytes.toString('base64url') === segment ? bytes : undefined;
+}
+
+const isOurHeader = (header: Record<string, unknown> | undefined): header is { kid: string } & Record<string, unknown> =>
+  header !== undefined && header.alg === 'RS256' && header.typ === 'JWT' && typeof header.kid === 'string' && header.crit === undefined;
+
+const isInForce = (claims: JwtClaims, nowSeconds: number): boolean =>
+  Number.isInteger(claims.exp) &&
+  claims.exp > nowSeconds &&
+  Number.isInteger(claims.nbf) &&
+  claims.nbf <= nowSeconds + clockSkewSeconds &&
+  Number.isInteger(claims.iat) &&
+  claims.iat <= nowSeconds + clockSkewSeconds;
+
+export function createJwts(options: { issuer: string; clock: Clock; keys: SigningKeys }): Jwts {
+  const { issuer, clock, keys } = options;
+  return {
+    async sign(claims, header = {}) {
+      const { kid, privateKey } = await keys.signer();
+      const input = `${encode({ alg: 'RS256', typ: 'JWT', kid, ...header })}.${encode(claims)}`;
+      const signature = await signAsync('RSA-SHA256', Buffer.from(input), privateKey);
+      return `${input}.${signature.toString('base64url')}`;
+    },
+    async verify(jwt, tokenType) {
+      if (jwt.length > maxLength) return undefined;
+      const [header, payload, signature, more] = jwt.split('.');
+      if (header === undefined || payload === undefined || signature === undefined || more !== undefined) return undefined;
+      const head = decodeObject(header);
+      if (!isOurHeader(head)) return undefined;
+      const publicKey = await keys.findPublicKey(head.kid);
+      const bytes = decodeSignature(signature);
+      if (publicKey === undefined || bytes === undefined) return undefined;
+      if (!verifyBytes('RSA-SHA256', Buffer.from(`${header}.${payload}`), publicKey, bytes)) return undefined;
+      const claims = decodeObject(payload) as JwtClaims | undefined;
+      if (claims === undefined || claims.iss !== issuer || claims.token_type !== tokenType) return undefined;
+      return isInForce(claims, unixSeconds(clock.now())) ? claims : undefined;
+    },
+  };
+}
