@@ -28,17 +28,32 @@ export interface ClientPrincipal {
   readonly clientId: string;
   readonly miniappId: MiniAppId;
 }
+/** A developer (specification section 4.4). What they may do is looked up at each request, not read from the token (decision D23). */
+export interface DeveloperPrincipal {
+  readonly kind: 'developer';
+  readonly userId: UserId;
+  /** The same as the user id: specification section 4.4.2. */
+  readonly developerId: string;
+  readonly sessionId: string;
+}
+/** The developer console, proven by its secret (specification section 4.4.9). */
+export interface PlatformPrincipal {
+  readonly kind: 'platform';
+  readonly clientId: string;
+}
 export interface AnonymousPrincipal {
   readonly kind: 'anonymous';
 }
-export type Principal = SessionPrincipal | AdminPrincipal | MatrixPrincipal | ClientPrincipal | AnonymousPrincipal;
+export type Principal = SessionPrincipal | AdminPrincipal | MatrixPrincipal | ClientPrincipal | DeveloperPrincipal | PlatformPrincipal | AnonymousPrincipal;
 
-/** Each throws AppError INVALID_TOKEN for a credential that is not good now. */
+/** Each throws an AppError with status 401 for a credential that is not good now. */
 export interface Authenticators {
   accessToken(token: string): Promise<SessionPrincipal>;
   adminToken(token: string): Promise<AdminPrincipal>;
   matrixToken(token: string): Promise<MatrixPrincipal>;
   clientSecret(clientId: string, secret: string): Promise<ClientPrincipal>;
+  developerToken(token: string): Promise<DeveloperPrincipal>;
+  platformSecret(clientId: string, secret: string): Promise<PlatformPrincipal>;
 }
 
 const missing = (): AppError => new AppError('INVALID_TOKEN', 'Missing access token');
@@ -47,6 +62,7 @@ const missing = (): AppError => new AppError('INVALID_TOKEN', 'Missing access to
 function schemeOf(token: string): Scheme {
   if (token.startsWith('tep.')) return 'tep';
   if (token.startsWith('adm_')) return 'admin';
+  if (token.startsWith('dev.')) return 'developer';
   return 'matrix';
 }
 
@@ -61,9 +77,50 @@ function parseBasic(value: string): { clientId: string; secret: string } {
   }
 }
 
+const platformSchemes: readonly (Scheme | 'none')[] = ['developer', 'admin', 'platform'];
+
+/** Endpoints of the platform itself: nothing that belongs to a mini-app opens them (specification section 4.4.9). */
+const isForPlatform = ({ access }: Operation): boolean => access.some(({ scheme }) => platformSchemes.includes(scheme));
+
+const forbiddenToMiniApps = (): AppError =>
+  new AppError('forbidden_platform_endpoint', 'This endpoint is only accessible by platform services. Mini-apps do not have required privileges.');
+
+interface Credentials {
+  readonly scheme: Scheme;
+  readonly value: string;
+}
+
+/** What the `Authorization` header holds; a Basic one is the platform's where the operation is for it. */
+function readCredentials(operation: Operation, authorization: string): Credentials {
+  const [, method = '', value = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
+  if (value === '' || !['basic', 'bearer'].includes(method.toLowerCase())) throw missing();
+  if (method.toLowerCase() === 'bearer') return { scheme: schemeOf(value), value };
+  return { scheme: operation.access.some(({ scheme }) => scheme === 'platform') ? 'platform' : 'client', value };
+}
+
+/** Throws when the credentials are not good now, whatever they may open. */
+async function authenticate({ scheme, value }: Credentials, authenticators: Authenticators): Promise<Exclude<Principal, AnonymousPrincipal>> {
+  switch (scheme) {
+    case 'tep':
+      return authenticators.accessToken(value);
+    case 'admin':
+      return authenticators.adminToken(value);
+    case 'matrix':
+      return authenticators.matrixToken(value);
+    case 'developer':
+      return authenticators.developerToken(value);
+    case 'client':
+    case 'platform': {
+      const { clientId, secret } = parseBasic(value);
+      return scheme === 'client' ? authenticators.clientSecret(clientId, secret) : authenticators.platformSecret(clientId, secret);
+    }
+  }
+}
+
 /**
  * The one place where a request is let in or not: who calls (by what the operation's `security` accepts), from which client
- * (`x-audiences`), with which scopes. Throws INVALID_TOKEN (401) or INSUFFICIENT_PERMISSIONS (403).
+ * (`x-audiences`), with which scopes. Throws with status 401 for credentials that are not good or not of an accepted kind, 403
+ * for good ones that do not suffice; a mini-app's at an endpoint of the platform get `forbidden_platform_endpoint`.
  */
 export async function decideAccess(operation: Operation, authorization: string | undefined, authenticators: Authenticators): Promise<Principal> {
   const accepted = operation.access;
@@ -72,23 +129,17 @@ export async function decideAccess(operation: Operation, authorization: string |
     if (accepted.some((access) => access.scheme === 'none')) return { kind: 'anonymous' };
     throw missing();
   }
-  const [, method = '', value = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
-  const scheme: Scheme = method.toLowerCase() === 'basic' ? 'client' : schemeOf(value);
-  if (value === '' || !['basic', 'bearer'].includes(method.toLowerCase())) throw missing();
-  const access = accepted.find((one) => one.scheme === scheme);
-  if (access === undefined) throw new AppError('INVALID_TOKEN', `This endpoint does not accept this kind of credential`);
-  switch (scheme) {
-    case 'tep':
-      return authorizeSession(operation, access.scopes, await authenticators.accessToken(value));
-    case 'admin':
-      return authenticators.adminToken(value);
-    case 'matrix':
-      return authenticators.matrixToken(value);
-    case 'client': {
-      const { clientId, secret } = parseBasic(value);
-      return authenticators.clientSecret(clientId, secret);
+  const credentials = readCredentials(operation, authorization);
+  const access = accepted.find((one) => one.scheme === credentials.scheme);
+  if (access === undefined) {
+    if (isForPlatform(operation) && (credentials.scheme === 'tep' || credentials.scheme === 'client')) {
+      await authenticate(credentials, authenticators);
+      throw forbiddenToMiniApps();
     }
+    throw new AppError('INVALID_TOKEN', 'This endpoint does not accept this kind of credential');
   }
+  const principal = await authenticate(credentials, authenticators);
+  return principal.kind === 'session' ? authorizeSession(operation, access.scopes, principal) : principal;
 }
 
 function authorizeSession(operation: Operation, scopes: readonly string[], principal: SessionPrincipal): SessionPrincipal {
