@@ -1,5 +1,6 @@
 import type { MiniAppId } from '../kernel/ids.ts';
 import type { MiniAppStatus } from './machine.ts';
+import type { Owner } from './ownership.ts';
 
 export type Classification = 'official' | 'verified' | 'community' | 'beta';
 export type ClientType = 'public' | 'confidential' | 'hybrid';
@@ -30,6 +31,7 @@ export interface MiniApp {
   readonly statusReason: string | undefined;
   readonly installCount: number;
   readonly registeredBy: string;
+  readonly owner: Owner | undefined;
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly publishedAt: number | undefined;
