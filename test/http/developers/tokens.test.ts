@@ -1,5 +1,6 @@
 import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto';
 import { expect } from 'chai';
+import { createDeveloperTokens, type Console, type Organizations } from '../../../src/developers/index.ts';
 import { call, exchange, firstPartyToken } from '../../support/api.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import type { WholeServer } from '../../support/whole-server.ts';
@@ -140,6 +141,25 @@ onBothDatabases('developer tokens (specification section 4.4)', (databases) => {
       expect(await isGood(server, tep.replace('tep.', 'dev.'))).to.equal(false);
       const asAdmin = await call(server.url, 'GET', '/admin/developers/whitelist', { token: access });
       expect(outcome(asAdmin)).to.deep.equal([401, 'INVALID_TOKEN']);
+    });
+
+    it('counts for the developer who signed in, for this API and while they are listed, even were it signed for something else', async () => {
+      const { access } = await signIn(server, 'dana');
+      const claims = claimsOf(access);
+      const judge = (change: object): Promise<string> => {
+        const signer = { sign: () => Promise.resolve(''), verify: () => Promise.resolve({ ...claims, ...change }) };
+        const tokens = createDeveloperTokens({ ...server, signer, console: {} as Console, organizations: {} as Organizations, options: { issuer: server.url, accessTokenMs: 1, refreshTokenMs: 1, codeMs: 1 } });
+        return tokens.verify('dev.signed').then(({ userId }) => userId, (error: { code: string }) => error.code);
+      };
+      expect(await judge({})).to.equal(idOf('dana'));
+      for (const change of [{ aud: 'tmcp_store' }, { aud: [claims.aud] }, { sub: idOf('erin') }, { session_id: undefined }, { session_id: 'dvs_other' }, { session_id: { id: claims.session_id } }]) {
+        expect(await judge(change), JSON.stringify(change)).to.equal('invalid_developer_token');
+      }
+      const listed = server.database.sql('developer_whitelist').where({ user_id: idOf('dana') });
+      await listed.clone().update({ state: 'removed' });
+      expect(await isGood(server, access)).to.equal(false);
+      await listed.clone().update({ state: 'listed' });
+      expect(await isGood(server, access)).to.equal(true);
     });
 
     it('opens neither introspection nor revocation of mini-apps', async () => {

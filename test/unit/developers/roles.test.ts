@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { loadContract } from '../../../src/http/index.ts';
+import { onBothDatabases, openTestDatabase } from '../../support/databases.ts';
 import { decideRoleChange, may, organizationRoles, permissions, rolesWith, type Member, type OrganizationRole, type Permission } from '../../../src/developers/roles.ts';
 
 /** The table "Role-Based Access Control" of specification section 4.4.4, and what its "Full access" and "Read-only" say besides. */
@@ -72,5 +74,20 @@ describe('roles in an organisation', () => {
         }),
       );
     });
+  });
+});
+
+onBothDatabases('roles in the database and in the document', (databases) => {
+  it('are exactly those of the table', async () => {
+    const database = await openTestDatabase(databases);
+    await database.sql('organization').insert({ org_id: 'org_1', name: 'n', created_by: '@a:example.org', created_at: 1 });
+    const insert = (role: string): Promise<string> =>
+      database.sql('organization_member').insert({ org_id: 'org_1', user_id: `@${role}:example.org`, role, joined_at: 1 }).then(() => 'accepted', () => 'refused');
+    const answers = await Promise.all([...organizationRoles, 'owner'].map(insert));
+    await database.close();
+    expect(answers).to.deep.equal(['accepted', 'accepted', 'accepted', 'refused']);
+    const { document } = loadContract(new URL('../../../schema/openapi.yaml', import.meta.url));
+    const { components } = document as { components: { schemas: { OrganizationRole: { enum: string[] } } } };
+    expect(components.schemas.OrganizationRole.enum).to.deep.equal(organizationRoles);
   });
 });
