@@ -102,15 +102,14 @@ async function bridgeReceiver(): Promise<{ port: number; received: () => number;
 
 /**
  * Transactions of 100 events, durable before 200, against the bridge library's receiver, which acknowledges without durability.
- * Many in flight, as from a homeserver's event creators through a proxy: what a receiver can take, where transactions share a
- * commit. One in flight, as one homeserver sends them: for information, since a flush to the disk then bounds each of ours.
+ * Several in flight: what a receiver can take. One in flight: what one homeserver can send.
  */
 export async function measureInbox(): Promise<Measurement[]> {
   const directory = mkdtempSync(join(tmpdir(), 'tmcp-bench-'));
   const [ours, bridge] = [await ourReceiver(directory), await bridgeReceiver()];
   const measurements: Measurement[] = [];
   try {
-    for (const [inFlight, atLeast] of [[32, 1], [1, 0]] as const) {
+    for (const [inFlight, atLeast] of [[8, 1], [1, 0]] as const) {
       await drive(ours.port, inFlight);
       await drive(bridge.port, inFlight);
       const rates = await inTurns(

@@ -2,17 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
-import type { Database } from './database/index.ts';
+import type { Database, Transaction } from './database/index.ts';
+import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
-import { asMiniAppId, isRoomId } from './kernel/ids.ts';
+import { asMiniAppId, asUserId, isRoomId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
-import { adoptPreinstalled, createMiniApps, miniappRoutes, type MiniApps } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
@@ -66,7 +67,7 @@ function buildMatrix(deps: AppDependencies) {
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names }: Matrix): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownership: Ownership): MiniApps {
   const { config, database, clock, keyRing } = deps;
   return createMiniApps({
     database,
@@ -74,6 +75,7 @@ function buildMiniApps(deps: AppDependencies, { events, names }: Matrix): MiniAp
     events,
     seal: (plaintext, belongsTo) => keyRing.seal('webhook-secret', plaintext, belongsTo),
     miniappUser: (miniappId) => names.miniappUser(miniappId),
+    ownership,
     maxStateApps: config.catalog.max_state_apps,
   });
 }
@@ -105,7 +107,8 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
     const client = await miniapps.findClient(clientId);
     if (client === undefined) return undefined;
     const { kind, app, secretHashes } = client;
-    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, adminRegistered: !app.registeredBy.startsWith('@'), active: app.status === 'active', owners: [] };
+    const active = app.status === 'active';
+    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
   },
 });
 
@@ -133,6 +136,7 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
       firstPartyTokenMs: config.oauth.first_party_access_token_seconds * 1000,
       clientTokenMs: config.oauth.client_token_seconds * 1000,
       privilegedTokenMs: config.oauth.privileged_token_seconds * 1000,
+      otherTokenMs: config.developers.access_token_seconds * 1000,
       refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
       refreshGraceMs: config.oauth.refresh_grace_seconds * 1000,
       consentMs: consentLifetimeMs,
@@ -145,8 +149,41 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
   });
 }
 
+/** Developers and their organisations, as far as they need no tokens; whoever ceases to own an unpublished app loses its tokens. */
+function buildDevelopers(deps: AppDependencies, endAccess: (tx: Transaction, userId: string, owner: Owner) => Promise<void>) {
+  const { config } = deps;
+  const organizations = createOrganizations({ ...deps, invitationMs: config.developers.invitation_seconds * 1000, onAccessLost: (tx, userId, orgId) => endAccess(tx, userId, { orgId }) });
+  const whitelist = createWhitelist({
+    ...deps,
+    async onRemoved(tx, userId) {
+      await endAccess(tx, userId, { userId: asUserId(userId) });
+      for (const { orgId } of await organizations.membershipsOf(tx, asUserId(userId))) await endAccess(tx, userId, { orgId });
+    },
+  });
+  return { organizations, whitelist };
+}
+
+function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, miniapps: MiniApps) {
+  const { config } = deps;
+  const { client_ids: clientIds, client_secret: clientSecret, redirect_uris: redirectUris } = config.developers.console;
+  const console = createConsole({ clientIds, clientSecret, redirectUris }, async (clientId) => (await miniapps.findClient(clientId)) !== undefined);
+  const tokens = createDeveloperTokens({
+    ...deps,
+    console,
+    organizations,
+    signer: oauth.jwts,
+    options: {
+      issuer: config.server.public_url,
+      accessTokenMs: config.developers.access_token_seconds * 1000,
+      refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
+      codeMs: config.oauth.authorization_code_seconds * 1000,
+    },
+  });
+  return { console, tokens };
+}
+
 /** Who may call, by the kinds of token there are. */
-export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authenticate'>): Authenticators {
+export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authenticate'>, developers: { readonly tokens: Pick<DeveloperTokens, 'verify'>; readonly console: Pick<Console, 'authenticate'> }): Authenticators {
   return {
     async accessToken(token) {
       const bearer = await oauth.verifyBearer(token);
@@ -157,6 +194,11 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
     clientSecret: async (clientId, secret) => {
       const client = await oauth.verifyClientSecret(clientId, secret);
       return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes };
+    },
+    developerToken: async (token) => ({ kind: 'developer', ...(await developers.tokens.verify(token)) }),
+    platformSecret: async (clientId, secret) => {
+      await developers.console.authenticate(clientId, secret);
+      return { kind: 'platform', clientId };
     },
   };
 }
@@ -207,21 +249,27 @@ export function buildApp(deps: AppDependencies): App {
   const { config, registration, database, clock, log } = deps;
   const roles = new Set(config.server.roles);
   const matrix = buildMatrix(deps);
-  const miniapps = buildMiniApps(deps, matrix);
+  const { organizations, whitelist } = buildDevelopers(deps, async (tx, userId, owner) => {
+    for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
+  });
+  const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations));
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
+  const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const metrics = createMetrics({ database, clock, homeserverState });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
   const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
-  const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock));
+  const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock), developers);
   const routes = {
     ...operationsRoutes({ database, clock, version: deps.version, homeserverState, workerHealth: roles.has('worker') ? () => worker.health() : undefined }),
-    ...miniappRoutes(miniapps),
+    ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
+    ...developerRoutes({ whitelist, organizations, clock }),
+    ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
     ...oauthRoutes(oauth),
   };
@@ -245,6 +293,7 @@ export function buildApp(deps: AppDependencies): App {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       await oauth.prepare();
+      await whitelist.adoptConfigured(config.developers.whitelist);
       await adoptPreinstalled(miniapps, config.catalog.preinstalled);
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));

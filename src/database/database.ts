@@ -75,8 +75,6 @@ function openSqlite(path: string, options: DatabaseOptions): Knex {
       max: 1,
       afterCreate: (connection: SqliteConnection, done: (error: Error | null, connection: SqliteConnection) => void) => {
         connection.pragma(`busy_timeout = ${options.busyTimeoutMs}`);
-        // Larger than the default: a transaction of the homeserver is one row of dozens of kilobytes. Takes effect in a new file.
-        connection.pragma('page_size = 8192');
         connection.pragma('journal_mode = WAL');
         connection.pragma('synchronous = FULL');
         connection.pragma('foreign_keys = ON');

@@ -228,9 +228,36 @@ export interface ConfigFile {
    */
   developers: {
     /**
-     * Matrix user ids of developers who may sign in, beside those that `tmcp admin whitelist` adds (section 4.4.1).
+     * Matrix user ids of developers who may sign in, beside those that administrators add (section 4.4.1). Who leaves this list is removed at the next start; whom an administrator has removed, this list does not bring back.
      */
     whitelist: string[];
+    /**
+     * Lifetime of a developer token in seconds, 24 h; can only be lowered (section 4.4.8).
+     */
+    access_token_seconds: number;
+    /**
+     * Seconds in which an invitation to an organisation can be accepted, 7 days; can only be lowered (section 4.4.8).
+     */
+    invitation_seconds: number;
+    /**
+     * The developer console: the platform's own client, through which developers sign in (section 4.4.9).
+     */
+    console: {
+      /**
+       * Client ids by which the console may call itself; the specification has two names for it.
+       *
+       * @minItems 1
+       */
+      client_ids: string[];
+      /**
+       * Its secret. Once it is set, developer tokens are issued, refreshed and revoked only with it; without it the console is a public client.
+       */
+      client_secret?: string;
+      /**
+       * Addresses to which an authorization code for developers may be sent, compared exactly.
+       */
+      redirect_uris: string[];
+    };
   };
   /**
    * The mini-app store.

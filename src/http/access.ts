@@ -30,18 +30,33 @@ export interface ClientPrincipal {
   /** With its secret: all that it has registered. With a token of its own: that token's. */
   readonly scopes: ReadonlySet<string>;
 }
+/** A developer (specification section 4.4). What they may do is looked up at each request, not read from the token (decision D23). */
+export interface DeveloperPrincipal {
+  readonly kind: 'developer';
+  readonly userId: UserId;
+  /** The same as the user id: specification section 4.4.2. */
+  readonly developerId: string;
+  readonly sessionId: string;
+}
+/** The developer console, proven by its secret (specification section 4.4.9). */
+export interface PlatformPrincipal {
+  readonly kind: 'platform';
+  readonly clientId: string;
+}
 export interface AnonymousPrincipal {
   readonly kind: 'anonymous';
 }
-export type Principal = SessionPrincipal | AdminPrincipal | MatrixPrincipal | ClientPrincipal | AnonymousPrincipal;
+export type Principal = SessionPrincipal | AdminPrincipal | MatrixPrincipal | ClientPrincipal | DeveloperPrincipal | PlatformPrincipal | AnonymousPrincipal;
 
-/** Each throws AppError INVALID_TOKEN for a credential that is not good now. */
+/** Each throws an AppError with status 401 for a credential that is not good now. */
 export interface Authenticators {
   /** A `tep.` token: a user's, or a client's own. */
   accessToken(token: string): Promise<SessionPrincipal | ClientPrincipal>;
   adminToken(token: string): Promise<AdminPrincipal>;
   matrixToken(token: string): Promise<MatrixPrincipal>;
   clientSecret(clientId: string, secret: string): Promise<ClientPrincipal>;
+  developerToken(token: string): Promise<DeveloperPrincipal>;
+  platformSecret(clientId: string, secret: string): Promise<PlatformPrincipal>;
 }
 
 const missing = (): AppError => new AppError('INVALID_TOKEN', 'Missing access token');
@@ -50,6 +65,7 @@ const missing = (): AppError => new AppError('INVALID_TOKEN', 'Missing access to
 function schemeOf(token: string): Scheme {
   if (token.startsWith('tep.')) return 'tep';
   if (token.startsWith('adm_')) return 'admin';
+  if (token.startsWith('dev.')) return 'developer';
   return 'matrix';
 }
 
@@ -64,9 +80,50 @@ function parseBasic(value: string): { clientId: string; secret: string } {
   }
 }
 
+const platformSchemes: readonly (Scheme | 'none')[] = ['developer', 'admin', 'platform'];
+
+/** Endpoints of the platform itself: nothing that belongs to a mini-app opens them (specification section 4.4.9). */
+const isForPlatform = ({ access }: Operation): boolean => access.some(({ scheme }) => platformSchemes.includes(scheme));
+
+const forbiddenToMiniApps = (): AppError =>
+  new AppError('forbidden_platform_endpoint', 'This endpoint is only accessible by platform services. Mini-apps do not have required privileges.');
+
+interface Credentials {
+  readonly scheme: Scheme;
+  readonly value: string;
+}
+
+/** What the `Authorization` header holds; a Basic one is the platform's where the operation is for it. */
+function readCredentials(operation: Operation, authorization: string): Credentials {
+  const [, method = '', value = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
+  if (value === '' || !['basic', 'bearer'].includes(method.toLowerCase())) throw missing();
+  if (method.toLowerCase() === 'bearer') return { scheme: schemeOf(value), value };
+  return { scheme: operation.access.some(({ scheme }) => scheme === 'platform') ? 'platform' : 'client', value };
+}
+
+/** Throws when the credentials are not good now, whatever they may open. */
+async function authenticate({ scheme, value }: Credentials, authenticators: Authenticators): Promise<Exclude<Principal, AnonymousPrincipal>> {
+  switch (scheme) {
+    case 'tep':
+      return authenticators.accessToken(value);
+    case 'admin':
+      return authenticators.adminToken(value);
+    case 'matrix':
+      return authenticators.matrixToken(value);
+    case 'developer':
+      return authenticators.developerToken(value);
+    case 'client':
+    case 'platform': {
+      const { clientId, secret } = parseBasic(value);
+      return scheme === 'client' ? authenticators.clientSecret(clientId, secret) : authenticators.platformSecret(clientId, secret);
+    }
+  }
+}
+
 /**
  * The one place where a request is let in or not: who calls (by what the operation's `security` accepts), from which client
- * (`x-audiences`), with which scopes. Throws INVALID_TOKEN (401) or INSUFFICIENT_PERMISSIONS (403).
+ * (`x-audiences`), with which scopes. Throws with status 401 for credentials that are not good or not of an accepted kind, 403
+ * for good ones that do not suffice; a mini-app's at an endpoint of the platform get `forbidden_platform_endpoint`.
  */
 export async function decideAccess(operation: Operation, authorization: string | undefined, authenticators: Authenticators): Promise<Principal> {
   const accepted = operation.access;
@@ -75,37 +132,24 @@ export async function decideAccess(operation: Operation, authorization: string |
     if (accepted.some((access) => access.scheme === 'none')) return { kind: 'anonymous' };
     throw missing();
   }
-  const [, method = '', value = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
-  const scheme: Scheme = method.toLowerCase() === 'basic' ? 'client' : schemeOf(value);
-  if (value === '' || !['basic', 'bearer'].includes(method.toLowerCase())) throw missing();
-  if (scheme === 'tep') return authorizeToken(operation, await authenticators.accessToken(value));
-  accessFor(operation, scheme);
-  switch (scheme) {
-    case 'admin':
-      return authenticators.adminToken(value);
-    case 'matrix':
-      return authenticators.matrixToken(value);
-    case 'client': {
-      const { clientId, secret } = parseBasic(value);
-      return authenticators.clientSecret(clientId, secret);
-    }
-  }
+  const credentials = readCredentials(operation, authorization);
+  if (!isReadFirst(operation, credentials.scheme)) accessFor(operation, credentials.scheme);
+  const principal = await authenticate(credentials, authenticators);
+  if (principal.kind === 'session') return authorizeSession(operation, accessFor(operation, 'tep').scopes, principal);
+  // A client's own token counts where its secret does, and nowhere for a user.
+  accessFor(operation, principal.kind);
+  return principal;
 }
 
-/** How the operation accepts this scheme. Throws INVALID_TOKEN when it does not. */
+/** Whose a `tep.` token is, a user's or a client's own, it says itself; and only to credentials that are good does the platform explain that they do not suffice. */
+const isReadFirst = (operation: Operation, scheme: Scheme): boolean => scheme === 'tep' || (scheme === 'client' && isForPlatform(operation));
+
+/** How the operation accepts this scheme. Throws when it does not. */
 function accessFor(operation: Operation, scheme: Scheme): Access {
   const access = operation.access.find((one) => one.scheme === scheme);
-  if (access === undefined) throw new AppError('INVALID_TOKEN', 'This endpoint does not accept this kind of credential');
-  return access;
-}
-
-/** A client's own token counts where its secret does, and nowhere for a user. */
-function authorizeToken(operation: Operation, principal: SessionPrincipal | ClientPrincipal): Principal {
-  if (principal.kind === 'client') {
-    accessFor(operation, 'client');
-    return principal;
-  }
-  return authorizeSession(operation, accessFor(operation, 'tep').scopes, principal);
+  if (access !== undefined) return access;
+  if (isForPlatform(operation) && (scheme === 'tep' || scheme === 'client')) throw forbiddenToMiniApps();
+  throw new AppError('INVALID_TOKEN', 'This endpoint does not accept this kind of credential');
 }
 
 function authorizeSession(operation: Operation, scopes: readonly string[], principal: SessionPrincipal): SessionPrincipal {

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import type { FieldProblem } from '../kernel/errors.ts';
 
 /** Ways to say who is calling; the keys of `components.securitySchemes` in `schema/openapi.yaml`. */
-export type Scheme = 'tep' | 'admin' | 'matrix' | 'client';
+export type Scheme = 'tep' | 'admin' | 'matrix' | 'client' | 'developer' | 'platform';
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 /** One accepted way of authenticating, with the scopes that it needs; no scheme at all means that nobody is asked. */
@@ -120,9 +120,14 @@ function bodyCheck(operation: OperationObject, where: string[], compile: { stric
       .filter((type) => requestBody.content[type]?.schema !== undefined)
       .map((type) => [type, lazily(() => (type === 'application/json' ? compile.strict : compile.coercing)(at(...where, 'requestBody', 'content', type, 'schema')))]),
   );
+  // A type that the document does not name is held to what it names: JSON and forms are both accepted (decision D13).
+  const fallback = Object.keys(validators)[0];
+  if (fallback === undefined) return () => [];
+  const asForm = lazily(() => compile.coercing(at(...where, 'requestBody', 'content', fallback, 'schema')));
   return (body, mediaType) => {
-    const validate = validators[mediaType ?? 'application/json']?.();
-    return validate === undefined || validate(body) ? [] : fieldProblems(validate.errors);
+    const named = validators[mediaType ?? 'application/json'];
+    const validate = named !== undefined ? named() : asForm();
+    return validate(body) ? [] : fieldProblems(validate.errors);
   };
 }
 

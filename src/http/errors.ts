@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { isoTime, type Clock } from '../kernel/clock.ts';
-import { AppError, errorText } from '../kernel/errors.ts';
+import { AppError, errorText, type ErrorCode } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('NOT_FOUND', 'No such endpoint'));
@@ -21,9 +21,27 @@ function asAppError(error: unknown): AppError | undefined {
   return undefined;
 }
 
-/** The last handler: the envelope of specification section 12.1, with decision D13's twin for deployed clients. Nothing internal leaks. */
+/** What RFC 6749, 6750 and specification section 12.3 call these; the other codes are spelt small under `/oauth2`. */
+const oauthNames: Readonly<Partial<Record<ErrorCode, string>>> = {
+  INTERNAL_ERROR: 'server_error',
+  SERVICE_UNAVAILABLE: 'temporarily_unavailable',
+  MATRIX_TOKEN_REFUSED: 'invalid_grant',
+  INSUFFICIENT_PERMISSIONS: 'access_denied',
+  NOT_FOUND: 'invalid_request',
+  METHOD_NOT_ALLOWED: 'invalid_request',
+  UNSUPPORTED_MEDIA_TYPE: 'invalid_request',
+  PAYLOAD_TOO_LARGE: 'invalid_request',
+};
+
+/** The form of RFC 6749 section 5.2. */
+const oauthBody = ({ code, message }: AppError): object => ({ error: oauthNames[code] ?? code.toLowerCase(), error_description: message });
+
+/**
+ * The last handler: under `/oauth2` the form of RFC 6749, elsewhere the envelope of specification section 12.1, with decision
+ * D13's twin for deployed clients. Nothing internal leaks.
+ */
 export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
-  return (thrown: unknown, _req, res, next) => {
+  return (thrown: unknown, req, res, next) => {
     const requestId = res.locals.requestId as string;
     const known = asAppError(thrown);
     if (known === undefined) {
@@ -31,14 +49,15 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
     }
     if (res.headersSent) return next(thrown);
     const error = known ?? new AppError('INTERNAL_ERROR', 'Something went wrong on our side; the request id tells us where to look');
-    if (error.status === 401) res.set('WWW-Authenticate', 'Bearer error="invalid_token"');
+    if (error.status === 401) res.set('WWW-Authenticate', error.code === 'invalid_client' ? 'Basic realm="tmcp"' : 'Bearer error="invalid_token"');
     if (error.retryAfterMs !== undefined) res.set('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
-    res
-      .status(error.status)
-      .set('Cache-Control', 'no-store')
-      .json({
+    res.status(error.status).set('Cache-Control', 'no-store');
+    if (req.path.startsWith('/oauth2/')) res.json(oauthBody(error));
+    else {
+      res.json({
         error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(clock.now()), request_id: requestId },
         error_description: error.message,
       });
+    }
   };
 }

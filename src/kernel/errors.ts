@@ -1,6 +1,7 @@
 /**
- * Every error code a caller can meet outside `/oauth2`, with its HTTP status: specification section 12.2, then
- * decision D13's own. One table, so that a code can never be answered with two statuses.
+ * Every error code a caller can meet outside oidc-provider's endpoints, with its HTTP status: specification section 12.2, then
+ * decision D13's own. One table, so that a code can never be answered with two statuses. Words that only section 4.4 has
+ * (developers) are spelt as there; the rest of the lower-case ones are those of RFC 6749 for `/oauth2`.
  */
 export const errorStatus = {
   INVALID_TOKEN: 401,
@@ -20,6 +21,15 @@ export const errorStatus = {
   INVALID_STATE_TRANSITION: 409,
   ALREADY_EXISTS: 409,
   ROOM_NOT_ALLOWED: 403,
+  LAST_ADMIN: 409,
+  INVITATION_EXPIRED: 410,
+  invalid_developer_token: 401,
+  developer_not_whitelisted: 403,
+  forbidden_platform_endpoint: 403,
+  invalid_client: 401,
+  invalid_grant: 400,
+  unsupported_grant_type: 400,
+  MATRIX_TOKEN_REFUSED: 401,
   SERVICE_UNAVAILABLE: 503,
   INTERNAL_ERROR: 500,
 } as const;

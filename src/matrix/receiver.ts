@@ -1,5 +1,5 @@
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response, type Router } from 'express';
-import { isRoomAlias, isUserId, secretMatcher } from '../kernel/ids.ts';
+import { equalSecrets, isRoomAlias, isUserId } from '../kernel/ids.ts';
 import { errorText } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { HomeserverUnreachable } from './homeserver.ts';
@@ -18,11 +18,10 @@ const refuse = (res: Response, status: number, errcode: string, error: string): 
 
 /** Only the header counts: a token in a query ends in proxies' logs. */
 function authenticate(hsToken: string): RequestHandler {
-  const isHsToken = secretMatcher(hsToken);
   return (req, res, next) => {
     const given = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
     if (given === undefined) return refuse(res, 401, 'M_MISSING_TOKEN', 'Missing the hs_token in the Authorization header');
-    if (!isHsToken(given)) return refuse(res, 403, 'M_FORBIDDEN', 'Wrong hs_token');
+    if (!equalSecrets(given, hsToken)) return refuse(res, 403, 'M_FORBIDDEN', 'Wrong hs_token');
     next();
   };
 }
@@ -36,17 +35,14 @@ const badRequests: ErrorRequestHandler = (error: unknown, _req, res, next) => {
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
-const takeTransaction =
-  (inbox: Inbox): RequestHandler =>
-  async (req, res) => {
+function routes({ inbox, lookups }: ReceiverDependencies): Router {
+  const router = express.Router();
+  router.put('/transactions/:txnId', async (req, res) => {
     res.locals.operation = 'appserviceTransaction';
     if (!Buffer.isBuffer(req.body)) throw new SyntaxError('no body');
     await inbox.accept(req.body);
     res.json({});
-  };
-
-function lookupRoutes(lookups: Lookups): Router {
-  const router = express.Router();
+  });
   router.post('/ping', (_req, res) => void res.json({}));
   router.get('/users/:userId', async (req, res) => {
     const { userId } = req.params;
@@ -84,17 +80,11 @@ export function appserviceRouter(deps: ReceiverDependencies): Router {
     if (error instanceof HomeserverUnreachable) return refuse(res, 503, 'M_UNKNOWN', 'Try again later');
     refuse(res, 500, 'M_UNKNOWN', 'Internal error');
   };
-  const guard = authenticate(hsToken);
-  const body = express.raw({ limit: bodyLimitBytes, type: () => true });
-  const lookUp = lookupRoutes(deps.lookups);
-  const unknown: RequestHandler = (_req, res) => refuse(res, 404, 'M_UNRECOGNIZED', 'Unknown endpoint');
-  const guarded = express.Router().use(guard, lookUp, unknown);
+  const guarded = express.Router();
+  guarded.use(authenticate(hsToken), express.raw({ limit: bodyLimitBytes, type: () => true }), routes(deps), ((_req, res) => refuse(res, 404, 'M_UNRECOGNIZED', 'Unknown endpoint')) satisfies RequestHandler, badRequests, failures);
 
   const router = express.Router();
-  // First, and without detours: nearly all that a homeserver sends are transactions.
-  router.put(['/_matrix/app/v1/transactions/:txnId', '/transactions/:txnId'], guard, body, takeTransaction(deps.inbox));
   router.use('/_matrix/app/v1', guarded);
   router.use((req, res, next) => (legacyPath.test(req.path) ? guarded(req, res, next) : next()));
-  router.use(badRequests, failures);
   return router;
 }

@@ -1,7 +1,8 @@
-export { createMiniApps, type MiniApps, type RegisteredClient, type Registration } from './miniapps.ts';
+export { createMiniApps, type MiniApps, type RegisteredClient, type Registrar, type Registration } from './miniapps.ts';
 export { appStateEvent } from './events.ts';
 export { miniappMachine, type MiniAppStatus } from './machine.ts';
-export { miniappRoutes } from './routes.ts';
+export type { Owner, Ownership } from './ownership.ts';
+export { miniappRoutes, type MiniAppRoutesDependencies } from './routes.ts';
 export { miniappFromRow, type MiniAppRow } from './repo.ts';
 export { adoptPreinstalled, readManifest } from './manifest.ts';
-export { isPreinstalled, isRemovable, type MiniApp } from './types.ts';
+export { isAdminRegistered, isPreinstalled, isRemovable, type MiniApp } from './types.ts';

@@ -18,3 +18,7 @@ export const miniappMachine = createMachine({
     retired: { type: 'final' },
   },
 });
+
+/** Not yet in the store: the app works for its owners only (decision D23). */
+export const unpublishedStates: readonly MiniAppStatus[] = ['draft', 'submitted', 'under_review', 'approved', 'rejected'];
+export const isUnpublished = (status: MiniAppStatus): boolean => unpublishedStates.includes(status);

@@ -6,8 +6,9 @@ import { AppError } from '../kernel/errors.ts';
 import { asMiniAppId, newSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
 import { appStateEvent } from './events.ts';
-import { miniappMachine, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
-import { findClient, findMiniApp, insertClient, insertClientSecret, insertMiniApp, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
+import { isUnpublished, miniappMachine, unpublishedStates, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
+import type { Owner, Ownership } from './ownership.ts';
+import { findClient, findMiniApp, insertClient, insertClientSecret, insertMiniApp, listOwned, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
 import type { Classification, ClientType, InstallMode, MiniApp } from './types.ts';
 
 export interface MiniAppsDependencies {
@@ -17,6 +18,7 @@ export interface MiniAppsDependencies {
   /** Seals what must be read again, with what it belongs to bound in. */
   readonly seal: (plaintext: string, belongsTo: string) => string;
   readonly miniappUser: (miniappId: MiniAppId) => UserId;
+  readonly ownership: Ownership;
   /** Apps that the catalogue room shows at most. */
   readonly maxStateApps: number;
 }
@@ -41,7 +43,11 @@ export interface Registration {
   readonly marketing: Readonly<Record<string, unknown>>;
   readonly installMode: InstallMode;
   readonly displayOrder: number;
+  readonly owner?: Owner;
 }
+
+/** Who registers: an administrator, or a developer, whose role in the owning organisation must allow it. */
+export type Registrar = { readonly admin: string } | { readonly developer: UserId };
 
 /** Shown once; only hashes and sealed forms are kept. */
 export interface Credentials {
@@ -61,9 +67,9 @@ export interface RegisteredClient {
 export interface MiniApps {
   /**
    * Registers a mini-app and makes its clients, then takes it through `commands`, all in one transaction.
-   * @throws AppError ALREADY_EXISTS when the id is taken.
+   * @throws AppError ALREADY_EXISTS when the id is taken; NOT_FOUND, INSUFFICIENT_PERMISSIONS for the owning organisation.
    */
-  register(registration: Registration, by: string, commands: readonly MiniAppCommand[]): Promise<{ app: MiniApp; credentials: Credentials }>;
+  register(registration: Registration, by: Registrar, commands: readonly MiniAppCommand[]): Promise<{ app: MiniApp; credentials: Credentials }>;
   /** Takes the app through `commands`. @throws AppError MINIAPP_NOT_FOUND, INVALID_STATE_TRANSITION */
   move(miniappId: string, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
   /** @throws AppError MINIAPP_NOT_FOUND */
@@ -73,6 +79,12 @@ export interface MiniApps {
   find(miniappId: string, db?: Queryable): Promise<MiniApp | undefined>;
   /** @throws AppError MINIAPP_NOT_FOUND */
   get(miniappId: string): Promise<MiniApp>;
+  /** As a developer sees it. @throws AppError MINIAPP_NOT_FOUND for another's, too */
+  getFor(developer: UserId, miniappId: string): Promise<MiniApp>;
+  /** Who may use the app though it is not active: its owners, until it is in the store (decision D23). */
+  earlyUsers(app: MiniApp): Promise<readonly string[]>;
+  /** Ids of the owner's apps that are not in the store yet. */
+  listUnpublished(db: Queryable, owner: Owner): Promise<string[]>;
   /** @throws AppError APP_NOT_FOUND for an app that users can't see: unknown, or not active. */
   getActive(miniappId: string, db?: Queryable): Promise<MiniApp>;
   findClient(clientId: string): Promise<RegisteredClient | undefined>;
@@ -105,6 +117,7 @@ function draftOf(registration: Registration, by: string, now: number): MiniApp {
     createdAt: now,
     updatedAt: now,
     publishedAt: undefined,
+    owner: registration.owner,
   };
 }
 
@@ -160,6 +173,13 @@ async function lock(tx: Transaction, miniappId: string): Promise<MiniApp> {
   return app;
 }
 
+/** Whether the owner may be given to the app by whoever registers it. */
+async function checkOwner({ ownership }: MiniAppsDependencies, tx: Transaction, owner: Owner | undefined, by: Registrar): Promise<void> {
+  if (owner === undefined || !('orgId' in owner)) return;
+  if ('developer' in by) await ownership.requireMayRegister(tx, by.developer, owner.orgId);
+  else if (!(await ownership.organizationExists(tx, owner.orgId))) throw new AppError('NOT_FOUND', 'No such organization');
+}
+
 async function adopt(deps: MiniAppsDependencies, tx: Transaction, registration: Registration & { readonly miniappId: MiniAppId }): Promise<'created' | 'changed' | 'same'> {
   const known = await lockMiniApp(tx, registration.miniappId);
   if (known === undefined) {
@@ -188,7 +208,8 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
   return {
     register: (registration, by, commands) =>
       database.inTransaction(async (tx) => {
-        const draft = draftOf(registration, by, clock.now());
+        await checkOwner(deps, tx, registration.owner, by);
+        const draft = draftOf(registration, 'admin' in by ? `admin:${by.admin}` : `developer:${by.developer}`, clock.now());
         const credentials = await create(deps, tx, draft);
         return { app: await walk(deps, tx, draft, commands), credentials };
       }),
@@ -207,6 +228,13 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
       if (app === undefined) throw unknownMiniApp();
       return app;
     },
+    async getFor(developer, miniappId) {
+      const app = await findMiniApp(database, miniappId);
+      if (app?.owner === undefined || !(await deps.ownership.mayRead(database, developer, app.owner))) throw unknownMiniApp();
+      return app;
+    },
+    earlyUsers: async (app) => (app.owner !== undefined && isUnpublished(app.status) ? deps.ownership.usersOf(database, app.owner) : []),
+    listUnpublished: (db, owner) => listOwned(db, owner, unpublishedStates),
     async getActive(miniappId, db = database) {
       const app = await findMiniApp(db, miniappId);
       if (app?.status !== 'active') throw new AppError('APP_NOT_FOUND', 'No such mini-app');

@@ -1,6 +1,7 @@
 import type { Queryable } from '../database/index.ts';
-import { asMiniAppId, type MiniAppId } from '../kernel/ids.ts';
+import { asMiniAppId, asUserId, type MiniAppId } from '../kernel/ids.ts';
 import type { MiniAppStatus } from './machine.ts';
+import type { Owner } from './ownership.ts';
 import type { Classification, ClientType, InstallMode, MiniApp } from './types.ts';
 
 export interface MiniAppRow {
@@ -30,7 +31,19 @@ export interface MiniAppRow {
   created_at: number;
   updated_at: number;
   published_at: number | null;
+  owner_user_id: string | null;
+  owner_org_id: string | null;
 }
+
+const ownerFromRow = (row: Pick<MiniAppRow, 'owner_user_id' | 'owner_org_id'>): Owner | undefined => {
+  if (row.owner_user_id !== null) return { userId: asUserId(row.owner_user_id) };
+  return row.owner_org_id === null ? undefined : { orgId: row.owner_org_id };
+};
+
+const ownerColumns = (owner: Owner | undefined): Pick<MiniAppRow, 'owner_user_id' | 'owner_org_id'> => ({
+  owner_user_id: owner !== undefined && 'userId' in owner ? owner.userId : null,
+  owner_org_id: owner !== undefined && 'orgId' in owner ? owner.orgId : null,
+});
 
 const parsed = <T>(text: string): T => JSON.parse(text) as T;
 
@@ -60,6 +73,7 @@ export const miniappFromRow = (row: MiniAppRow): MiniApp => ({
   createdAt: row.created_at,
   updatedAt: row.updated_at,
   publishedAt: row.published_at ?? undefined,
+  owner: ownerFromRow(row),
 });
 
 const rowFromMiniapp = (app: MiniApp): Omit<MiniAppRow, 'webhook_secret'> => ({
@@ -88,6 +102,7 @@ const rowFromMiniapp = (app: MiniApp): Omit<MiniAppRow, 'webhook_secret'> => ({
   created_at: app.createdAt,
   updated_at: app.updatedAt,
   published_at: app.publishedAt ?? null,
+  ...ownerColumns(app.owner),
 });
 
 export async function findMiniApp(db: Queryable, miniappId: string): Promise<MiniApp | undefined> {
@@ -131,6 +146,12 @@ export async function setClassification(db: Queryable, miniappId: MiniAppId, cla
 export async function listPublicMiniApps(db: Queryable, limit: number): Promise<MiniApp[]> {
   const rows = await db.sql<MiniAppRow>('miniapp').whereNot('status', 'draft').orderBy([{ column: 'install_count', order: 'desc' }, 'miniapp_id']).limit(limit);
   return rows.map(miniappFromRow);
+}
+
+/** Ids of what this owner has in one of these states. */
+export async function listOwned(db: Queryable, owner: Owner, states: readonly MiniAppStatus[]): Promise<string[]> {
+  const column = 'userId' in owner ? { owner_user_id: owner.userId } : { owner_org_id: owner.orgId };
+  return db.sql<MiniAppRow>('miniapp').where(column).whereIn('status', [...states]).pluck('miniapp_id');
 }
 
 export interface ClientRow {

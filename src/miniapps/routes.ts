@@ -1,9 +1,9 @@
 import { answer, principalOf, type ApiRequest, type Routes } from '../http/index.ts';
 import { isoTime } from '../kernel/clock.ts';
-import { invalidField } from '../kernel/errors.ts';
-import { isMiniAppId } from '../kernel/ids.ts';
+import { AppError, invalidField } from '../kernel/errors.ts';
+import { isMiniAppId, type UserId } from '../kernel/ids.ts';
 import type { MiniAppCommand, MiniAppStatus } from './machine.ts';
-import type { Credentials, MiniApps, Registration } from './miniapps.ts';
+import type { Credentials, MiniApps, Registrar, Registration } from './miniapps.ts';
 import { isRemovable, type Classification, type ClientType, type InstallMode, type MiniApp } from './types.ts';
 
 interface RegistrationBody {
@@ -20,18 +20,34 @@ interface RegistrationBody {
   branding?: Record<string, unknown> & { icon_url?: string };
   marketing?: Record<string, unknown>;
   preinstall?: { enabled?: boolean; install_mode?: InstallMode; display_order?: number };
+  elevated_permissions?: Record<string, unknown>;
+  organization_id?: string;
   draft?: boolean;
   hold?: boolean;
 }
 
-function registrationOf(body: RegistrationBody): Registration {
+const notForDevelopers = (field: string, why: string): AppError => new AppError('INSUFFICIENT_PERMISSIONS', `${field}: ${why}`, { details: [{ field, problem: why }] });
+
+/** A developer registers ordinary apps of the community; what raises one above the others is the administrators' (section 16.3). */
+function assertOrdinary(body: RegistrationBody, isPrivilegedScope: (scope: string) => boolean): void {
+  if (body.miniapp_id !== undefined) throw notForDevelopers('miniapp_id', 'is chosen by administrators');
+  if (body.classification !== undefined && body.classification !== 'community') throw notForDevelopers('classification', `${body.classification} is given by administrators`);
+  if (body.preinstall !== undefined) throw notForDevelopers('preinstall', 'only official apps are preinstalled');
+  if (body.elevated_permissions !== undefined) throw notForDevelopers('elevated_permissions', 'are for official apps');
+  const privileged = body.technical.scopes_requested?.find(isPrivilegedScope);
+  if (privileged !== undefined) throw notForDevelopers('technical.scopes_requested', `${privileged} is for official apps`);
+}
+
+function registrationOf(body: RegistrationBody, developer: UserId | undefined): Registration {
   const { technical, preinstall } = body;
   const classification = body.classification ?? 'community';
   if (body.miniapp_id !== undefined && !isMiniAppId(body.miniapp_id)) throw invalidField('miniapp_id', 'must be ma_ and lower-case letters, digits, dots, dashes or underscores');
   if (body.client_type !== undefined && technical.client_type !== undefined && body.client_type !== technical.client_type) throw invalidField('client_type', 'disagrees with technical.client_type');
   if (technical.entry_url.startsWith('tween-internal:') && classification !== 'official') throw invalidField('technical.entry_url', 'tween-internal: is for official apps');
   if (preinstall?.enabled === true && classification !== 'official') throw invalidField('preinstall.enabled', 'only official apps are preinstalled');
+  const owner = body.organization_id !== undefined ? { orgId: body.organization_id } : developer !== undefined ? { userId: developer } : undefined;
   return {
+    ...(owner === undefined ? {} : { owner }),
     ...(body.miniapp_id === undefined ? {} : { miniappId: body.miniapp_id }),
     name: body.name,
     ...(body.short_name === undefined ? {} : { shortName: body.short_name }),
@@ -86,8 +102,14 @@ const statusBody = (app: MiniApp): object => ({
 
 const idIn = (request: ApiRequest): string => request.path.miniapp_id as string;
 
+export interface MiniAppRoutesDependencies {
+  readonly miniapps: MiniApps;
+  /** Specification section 16.7. */
+  readonly isPrivilegedScope: (scope: string) => boolean;
+}
+
 /** `/mini-apps/v1` and the administrators' part of the registry. */
-export function miniappRoutes(miniapps: MiniApps): Routes {
+export function miniappRoutes({ miniapps, isPrivilegedScope }: MiniAppRoutesDependencies): Routes {
   const moving = (commands: (request: ApiRequest, app: MiniApp) => readonly MiniAppCommand[]) => async (request: ApiRequest) => {
     const { reason } = request.body as { reason?: string };
     const app = await miniapps.get(idIn(request));
@@ -95,13 +117,18 @@ export function miniappRoutes(miniapps: MiniApps): Routes {
   };
   return {
     registerMiniApp: async (request) => {
-      const admin = principalOf(request, 'admin');
       const body = request.body as RegistrationBody;
-      const registration = registrationOf(body);
-      const { app, credentials } = await miniapps.register(registration, `admin:${admin.name}`, commandsFor(body, registration.classification));
+      const developer = request.principal.kind === 'developer' ? request.principal.userId : undefined;
+      const by: Registrar = developer === undefined ? { admin: principalOf(request, 'admin').name } : { developer };
+      if (developer !== undefined) assertOrdinary(body, isPrivilegedScope);
+      const registration = registrationOf(body, developer);
+      const { app, credentials } = await miniapps.register(registration, by, commandsFor(body, registration.classification));
       return answer({ miniapp_id: app.miniappId, status: wireStatus(app.status), credentials: credentialsBody(credentials), created_at: isoTime(app.createdAt) }, 201);
     },
-    getMiniAppStatus: async (request) => answer(statusBody(await miniapps.get(idIn(request)))),
+    getMiniAppStatus: async (request) => {
+      const { principal } = request;
+      return answer(statusBody(principal.kind === 'developer' ? await miniapps.getFor(principal.userId, idIn(request)) : await miniapps.get(idIn(request))));
+    },
     approveMiniApp: moving((request, app) => {
       const { hold } = request.body as { hold?: boolean };
       if (app.status === 'approved') return ['publish'];

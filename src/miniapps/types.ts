@@ -1,5 +1,6 @@
 import type { MiniAppId } from '../kernel/ids.ts';
 import type { MiniAppStatus } from './machine.ts';
+import type { Owner } from './ownership.ts';
 
 export type Classification = 'official' | 'verified' | 'community' | 'beta';
 export type ClientType = 'public' | 'confidential' | 'hybrid';
@@ -30,10 +31,14 @@ export interface MiniApp {
   readonly statusReason: string | undefined;
   readonly installCount: number;
   readonly registeredBy: string;
+  readonly owner: Owner | undefined;
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly publishedAt: number | undefined;
 }
+
+/** An administrator's decision, as which a manifest's counts too; not a developer's own registration, whatever became of it since. */
+export const isAdminRegistered = ({ registeredBy }: Pick<MiniApp, 'registeredBy'>): boolean => registeredBy === 'manifest' || registeredBy.startsWith('admin:');
 
 /** A user can't remove a mandatory app (specification section 16.3). */
 export const isRemovable = (app: Pick<MiniApp, 'installMode'>): boolean => app.installMode !== 'mandatory';

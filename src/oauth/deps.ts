@@ -29,6 +29,8 @@ export interface OAuthOptions {
   readonly clientTokenMs: number;
   /** Of a privileged token of an official app: 1 h by default, 24 h at most (decision D3). */
   readonly privilegedTokenMs: number;
+  /** The longest life of a token of another kind that our keys sign. */
+  readonly otherTokenMs?: number;
   /** 30 days by default (section 4.15). */
   readonly refreshTokenMs: number;
   /** How long a spent refresh token gets the same successor once more: 10 s (decision D3). */

@@ -8,7 +8,7 @@ import { findLiveClientSession, revokeClientSessions } from './client-session-re
 import { createClientTokens, type ClientTokenPrincipal } from './client-tokens.ts';
 import { isSecretOf, type OAuthClient } from './clients.ts';
 import type { OAuthDeps, OAuthParts } from './deps.ts';
-import { createSignedTokens } from './jwt.ts';
+import { createJwts, createSignedTokens, type Jwts } from './jwt.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLimits } from './limits.ts';
 import { createLiveSessions } from './live-sessions.ts';
@@ -68,6 +68,8 @@ export interface OAuth {
   readonly authorizations: Authorizations;
   findClient(clientId: string): Promise<OAuthClient | undefined>;
   inTransaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /** For tokens of other kinds that the same keys sign, such as developers'. They live `options.otherTokenMs` at most. */
+  readonly jwts: Jwts;
   /** Makes the next signing key the current one (`tmcp keys rotate`). Returns its kid. */
   rotateSigningKeys(): Promise<string>;
   /** A chore: rotates when the current key has signed for long enough (decision D24). Returns whether it did. */
@@ -76,12 +78,13 @@ export interface OAuth {
 
 export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
-  const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs, options.clientTokenMs, options.privilegedTokenMs);
+  const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs, options.clientTokenMs, options.privilegedTokenMs, options.otherTokenMs ?? 0);
   const keys = createSigningKeys({ database, clock, keyRing, log, longestTokenMs });
   const sessions = createLiveSessions(clock, (id, now) => findLiveSession(database, id, now));
   const clientSessions = createLiveSessions(clock, (id, now) => findLiveClientSession(database, id, now));
   const { issuer } = options;
-  const signed = createSignedTokens({ issuer, clock, keys });
+  const jwts = createJwts({ issuer, clock, keys });
+  const signed = createSignedTokens(jwts);
   const tokens = createAccessTokens({ issuer, clock, tokens: signed, sessions });
   const clientTokens = createClientTokens({ issuer, clock, tokens: signed, sessions: clientSessions });
   const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore) };
@@ -135,6 +138,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
     async withdraw(tx, { userId, miniappId }, reason) {
       await authorizations.revoke(tx, { userId, miniappId, scopes: undefined, reason });
     },
+    jwts,
     rotateSigningKeys: () => keys.rotate(),
     rotateDueKeys: (tx, maxAgeMs) => keys.rotateIfDue(tx, maxAgeMs),
   };

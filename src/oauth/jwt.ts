@@ -3,8 +3,8 @@ import { promisify } from 'node:util';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import type { SigningKeys } from './keys.ts';
 
-/** What every token of ours says of itself (RFC 7519 section 4.1), and which kind of token it is. */
-export interface TokenClaims {
+/** What every JWT of ours says. Which kind of token it is stands in `token_type`: one kind never counts as another. */
+export interface JwtClaims {
   readonly iss: string;
   readonly sub: string;
   readonly aud: string;
@@ -13,14 +13,28 @@ export interface TokenClaims {
   readonly nbf: number;
   readonly jti: string;
   readonly token_type: string;
+  readonly [claim: string]: unknown;
+}
+
+/** What a `tep.` token says besides: whose session it is of, and what it may do. */
+export interface TokenClaims extends JwtClaims {
   readonly client_id: string;
   readonly azp: string;
   readonly scope: string;
   readonly session_id: string;
-  readonly [claim: string]: unknown;
 }
 
-/** Signed tokens: `tep.` and a JWT with RS256 (decision D3). */
+/** JWTs signed with RS256 by the keys that are published (decision D3). */
+export interface Jwts {
+  /** `header` goes beside `alg`, `typ` and `kid`. */
+  sign(claims: JwtClaims, header?: Readonly<Record<string, unknown>>): Promise<string>;
+  /** The claims of a token of ours that is in force, whatever its type: the caller looks at `token_type`. */
+  read(jwt: string): Promise<JwtClaims | undefined>;
+  /** The claims of a token of ours and of this type that is in force; undefined for anything else. */
+  verify(jwt: string, tokenType: string): Promise<JwtClaims | undefined>;
+}
+
+/** Signed tokens of users and clients: `tep.` and a JWT. */
 export interface SignedTokens {
   sign(claims: TokenClaims): Promise<string>;
   /** The claims, if the signature and everything that the token alone can tell are right. */
@@ -28,7 +42,7 @@ export interface SignedTokens {
 }
 
 export const tepPrefix = 'tep.';
-const maxTokenLength = 16 * 1024;
+const maxLength = 16 * 1024;
 /** Instances' clocks may disagree by this much. */
 const clockSkewSeconds = 5;
 const signAsync = promisify<string, Buffer, KeyObject, Buffer>(signBytes);
@@ -50,7 +64,10 @@ function decodeSignature(segment: string): Buffer | undefined {
   return bytes.toString('base64url') === segment ? bytes : undefined;
 }
 
-const isInForce = (claims: TokenClaims, nowSeconds: number): boolean =>
+const isOurHeader = (header: Record<string, unknown> | undefined): header is { kid: string } & Record<string, unknown> =>
+  header !== undefined && header.alg === 'RS256' && header.typ === 'JWT' && typeof header.kid === 'string' && header.crit === undefined;
+
+const isInForce = (claims: JwtClaims, nowSeconds: number): boolean =>
   Number.isInteger(claims.exp) &&
   claims.exp > nowSeconds &&
   Number.isInteger(claims.nbf) &&
@@ -58,32 +75,42 @@ const isInForce = (claims: TokenClaims, nowSeconds: number): boolean =>
   Number.isInteger(claims.iat) &&
   claims.iat <= nowSeconds + clockSkewSeconds;
 
-const isOurHeader = (header: Record<string, unknown> | undefined): header is { kid: string } & Record<string, unknown> =>
-  header !== undefined && header.alg === 'RS256' && header.typ === 'JWT' && typeof header.kid === 'string' && header.crit === undefined;
-
-export function createSignedTokens(options: { readonly issuer: string; readonly clock: Clock; readonly keys: SigningKeys }): SignedTokens {
+export function createJwts(options: { readonly issuer: string; readonly clock: Clock; readonly keys: SigningKeys }): Jwts {
   const { issuer, clock, keys } = options;
+  const read: Jwts['read'] = async (jwt) => {
+    if (jwt.length > maxLength) return undefined;
+    const [header, payload, signature, more] = jwt.split('.');
+    if (header === undefined || payload === undefined || signature === undefined || more !== undefined) return undefined;
+    const head = decodeObject(header);
+    if (!isOurHeader(head)) return undefined;
+    const publicKey = await keys.findPublicKey(head.kid);
+    const bytes = decodeSignature(signature);
+    if (publicKey === undefined || bytes === undefined) return undefined;
+    if (!verifyBytes('RSA-SHA256', Buffer.from(`${header}.${payload}`), publicKey, bytes)) return undefined;
+    const claims = decodeObject(payload) as JwtClaims | undefined;
+    return claims?.iss === issuer && isInForce(claims, unixSeconds(clock.now())) ? claims : undefined;
+  };
   return {
-    async sign(claims) {
+    async sign(claims, header = {}) {
       const { kid, privateKey } = await keys.signer();
-      // A deployed client reads the segment after "tep.", which is the header, as if it were the payload (decision D3).
-      const input = `${encode({ alg: 'RS256', typ: 'JWT', kid, scope: claims.scope })}.${encode(claims)}`;
+      const input = `${encode({ alg: 'RS256', typ: 'JWT', kid, ...header })}.${encode(claims)}`;
       const signature = await signAsync('RSA-SHA256', Buffer.from(input), privateKey);
-      return `${tepPrefix}${input}.${signature.toString('base64url')}`;
+      return `${input}.${signature.toString('base64url')}`;
     },
-    async read(token) {
-      if (token.length > maxTokenLength || !token.startsWith(tepPrefix)) return undefined;
-      const [header, payload, signature, more] = token.slice(tepPrefix.length).split('.');
-      if (header === undefined || payload === undefined || signature === undefined || more !== undefined) return undefined;
-      const head = decodeObject(header);
-      if (!isOurHeader(head)) return undefined;
-      const publicKey = await keys.findPublicKey(head.kid);
-      const bytes = decodeSignature(signature);
-      if (publicKey === undefined || bytes === undefined) return undefined;
-      if (!verifyBytes('RSA-SHA256', Buffer.from(`${header}.${payload}`), publicKey, bytes)) return undefined;
-      const claims = decodeObject(payload) as TokenClaims | undefined;
-      if (claims === undefined || claims.iss !== issuer || typeof claims.session_id !== 'string') return undefined;
-      return isInForce(claims, unixSeconds(clock.now())) ? claims : undefined;
+    read,
+    async verify(jwt, tokenType) {
+      const claims = await read(jwt);
+      return claims?.token_type === tokenType ? claims : undefined;
     },
   };
 }
+
+export const createSignedTokens = (jwts: Pick<Jwts, 'sign' | 'read'>): SignedTokens => ({
+  // A deployed client reads the segment after "tep.", which is the header, as if it were the payload (decision D3).
+  sign: async (claims) => tepPrefix + (await jwts.sign(claims, { scope: claims.scope })),
+  async read(token) {
+    if (!token.startsWith(tepPrefix)) return undefined;
+    const claims = await jwts.read(token.slice(tepPrefix.length));
+    return typeof claims?.session_id === 'string' ? (claims as TokenClaims) : undefined;
+  },
+});

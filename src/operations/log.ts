@@ -12,7 +12,7 @@ const secretFields = ['token', 'access_token', 'refresh_token', 'subject_token',
 const redact = { paths: secretFields.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]), censor: '[redacted]' };
 
 /** Values that look like one of our own credentials or a Matrix token, for text that was put together elsewhere. */
-const secretPattern = /\b(tep\.[\w-]+\.[\w-]+\.[\w-]+|(?:adm|rt|secret|whsec|syt|mat|mct|mcr)_[\w-]{8,}|Bearer\s+\S+)/g;
+const secretPattern = /\b(tep\.[\w-]+\.[\w-]+\.[\w-]+|dev\.eyJ[\w-]+\.[\w-]+\.[\w-]+|(?:adm|rt|dc|secret|whsec|syt|mat|mct|mcr)_[\w-]{8,}|Bearer\s+\S+)/g;
 export const withoutSecrets = (text: string): string => text.replace(secretPattern, '[redacted]');
 
 const levelNames: Record<number, string> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' };

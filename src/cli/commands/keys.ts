@@ -41,8 +41,8 @@ async function rotate(_options: object, command: Command): Promise<void> {
   const { createSigningKeys } = await import('../../oauth/keys.ts');
   const { openKeyRing } = await import('../../security/key-ring.ts');
   const keyRing = await openKeyRing({ path: config.security.key_ring, clock });
-  const { access_token_seconds, first_party_access_token_seconds, privileged_token_seconds } = config.oauth;
-  const longestTokenMs = Math.max(access_token_seconds, first_party_access_token_seconds, privileged_token_seconds) * 1000;
+  const { access_token_seconds, first_party_access_token_seconds, client_token_seconds, privileged_token_seconds } = config.oauth;
+  const longestTokenMs = Math.max(access_token_seconds, first_party_access_token_seconds, client_token_seconds, privileged_token_seconds, config.developers.access_token_seconds) * 1000;
   const kid = await withCurrentDatabase(config, async (database) => {
     const lacking = await findLackingKey(config.security.key_ring, database);
     if (lacking !== undefined) throw new CommandFailed(`the key ring ${config.security.key_ring} lacks ${lacking}: this database was sealed with another ring`);

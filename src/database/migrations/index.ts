@@ -3,6 +3,7 @@ import * as jobs from './0001-jobs.ts';
 import * as matrix from './0002-matrix.ts';
 import * as miniapps from './0003-miniapps.ts';
 import * as oauth from './0004-oauth.ts';
+import * as developers from './0005-developers.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -14,4 +15,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0002-matrix': matrix,
   '0003-miniapps': miniapps,
   '0004-oauth': oauth,
+  '0005-developers': developers,
 };

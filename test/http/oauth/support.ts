@@ -132,7 +132,9 @@ async function listen(oauth: OAuth, port: number, log: Log, clock: Clock): Promi
   const contract = loadContract(new URL('../../../schema/openapi.yaml', import.meta.url));
   const routes = oauthRoutes(oauth);
   const noAdmins = { authenticate: () => Promise.reject(new AppError('INVALID_TOKEN', 'no administrators here')) };
-  web.use(apiRouter({ contract: { ...contract, operations: contract.operations.filter(({ id }) => Object.hasOwn(routes, id)) }, routes, authenticators: authenticatorsOf(oauth, noAdmins), bodyLimitBytes: 65_536, checkResponses: true }));
+  const nobody = (): Promise<never> => Promise.reject(new AppError('INVALID_TOKEN', 'no developers here'));
+  const noDevelopers = { tokens: { verify: nobody }, console: { authenticate: nobody } };
+  web.use(apiRouter({ contract: { ...contract, operations: contract.operations.filter(({ id }) => Object.hasOwn(routes, id)) }, routes, authenticators: authenticatorsOf(oauth, noAdmins, noDevelopers), bodyLimitBytes: 65_536, checkResponses: true }));
   web.use(errorHandler(log, clock));
   const server = web.listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

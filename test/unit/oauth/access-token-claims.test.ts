@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { AppError } from '../../../src/kernel/errors.ts';
 import { asUserId } from '../../../src/kernel/ids.ts';
 import { createAccessTokens } from '../../../src/oauth/access-tokens.ts';
-import { createSignedTokens } from '../../../src/oauth/jwt.ts';
+import { createJwts, createSignedTokens } from '../../../src/oauth/jwt.ts';
 import type { Session } from '../../../src/oauth/session-repo.ts';
 
 /** Tokens whose signature is right and whose content is not: what a bug or another use of the key could bring about. */
@@ -28,7 +28,7 @@ describe('a validly signed token', () => {
     expiresAt: now + 1_000_000,
   };
   const clock = { now: () => now };
-  const signedTokens = createSignedTokens({
+  const signedTokens = createSignedTokens(createJwts({
     issuer,
     clock,
     keys: {
@@ -39,7 +39,7 @@ describe('a validly signed token', () => {
       rotate: () => Promise.resolve('k1'),
       rotateIfDue: () => Promise.resolve(false),
     },
-  });
+  }));
   const tokens = createAccessTokens({
     issuer,
     clock,
