@@ -209,7 +209,7 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
     register: (registration, by, commands) =>
       database.inTransaction(async (tx) => {
         await checkOwner(deps, tx, registration.owner, by);
-        const draft = draftOf(registration, 'admin' in by ? `admin:${by.admin}` : `developer:${by.developer}`, clock.now());
+        const draft = draftOf(registration, 'admin' in by ? `admin:${by.admin}` : by.developer, clock.now());
         const credentials = await create(deps, tx, draft);
         return { app: await walk(deps, tx, draft, commands), credentials };
       }),

@@ -30,6 +30,7 @@ export interface MiniApp {
   readonly displayOrder: number;
   readonly statusReason: string | undefined;
   readonly installCount: number;
+  /** `manifest`, `admin:` and a name, or a developer's user id. */
   readonly registeredBy: string;
   readonly owner: Owner | undefined;
   readonly createdAt: number;

@@ -28,7 +28,7 @@ onBothDatabases('mini-apps of developers (specification section 9.1)', (database
     expect(status).to.equal(201);
     expect(body).to.include({ status: 'pending_review' });
     const row = await server.database.sql('miniapp').where({ miniapp_id: body.miniapp_id as string }).first<object>();
-    expect(row).to.include({ classification: 'community', install_mode: 'optional', registered_by: `developer:${idOf('dana')}`, owner_user_id: idOf('dana'), owner_org_id: null });
+    expect(row).to.include({ classification: 'community', install_mode: 'optional', registered_by: idOf('dana'), owner_user_id: idOf('dana'), owner_org_id: null });
     expect((await statusOf(body.miniapp_id as string, dana)).body).to.include({ status: 'pending_review', classification: 'community' });
   });
 
