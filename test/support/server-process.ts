@@ -62,7 +62,7 @@ export class ServerProcess {
   async start(): Promise<void> {
     const child = startChild({
       command: process.execPath,
-      args: ['--disable-warning=DEP0060', '--max-semi-space-size=8', program, 'start'],
+      args: ['--disable-warning=DEP0060', '--max-semi-space-size=4', program, 'start'],
       directory: this.directory,
       logFile: this.logFile,
       lastSignal: 'SIGKILL',
