@@ -7,7 +7,7 @@ import { createConsole, createDeveloperTokens, createOrganizations, createOwners
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
-import { asMiniAppId, asUserId, isRoomId } from './kernel/ids.ts';
+import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
@@ -67,7 +67,7 @@ function buildMatrix(deps: AppDependencies) {
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownership: Ownership): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>): MiniApps {
   const { config, database, clock, keyRing } = deps;
   return createMiniApps({
     database,
@@ -76,6 +76,7 @@ function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownersh
     seal: (plaintext, belongsTo) => keyRing.seal('webhook-secret', plaintext, belongsTo),
     miniappUser: (miniappId) => names.miniappUser(miniappId),
     ownership,
+    endSessions,
     maxStateApps: config.catalog.max_state_apps,
   });
 }
@@ -252,7 +253,7 @@ export function buildApp(deps: AppDependencies): App {
   const { organizations, whitelist } = buildDevelopers(deps, async (tx, userId, owner) => {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
-  const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations));
+  const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations), (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }));
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);

@@ -21,6 +21,8 @@ export interface MiniAppsDependencies {
   readonly ownership: Ownership;
   /** Apps that the catalogue room shows at most. */
   readonly maxStateApps: number;
+  /** An app was suspended or retired: its users' sessions end with the same commit. */
+  readonly endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>;
 }
 
 /** What a registration says (specification sections 9.1.1 and 16.3). */
@@ -146,6 +148,7 @@ async function walk(deps: MiniAppsDependencies, tx: Transaction, start: MiniApp,
     if (!(await moveMiniApp(tx, app.miniappId, app.status, status, { now, reason, published }))) throw new AppError('INVALID_STATE_TRANSITION', 'The mini-app has changed meanwhile');
     app = { ...app, status, statusReason: reason, updatedAt: now, publishedAt: published ? now : app.publishedAt };
     announce(deps, tx, app);
+    if (status === 'suspended' || status === 'retired') await deps.endSessions(tx, app.miniappId);
   }
   return app;
 }

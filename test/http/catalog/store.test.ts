@@ -129,9 +129,13 @@ onBothDatabases('the store', (databases) => {
     expect(await eventsOf('m.tween.miniapp.uninstalled', 'ma_chess')).to.have.length(1);
   });
 
-  it('leaves nothing to be installed of a suspended app', async () => {
+  it('leaves nothing to be installed of a suspended app, and none of its tokens good', async () => {
+    const session = await exchange(server.url, 'syt_bob', { client_id: 'ma_shop' });
+    const status = async (): Promise<number> => (await get('/api/v1/store/apps', session.body.access_token as string)).status;
+    expect(await status()).to.equal(403);
     await call(server.url, 'POST', '/admin/v1/mini-apps/ma_shop/suspend', { token: server.adminToken, body: { reason: 'Fraud' } });
     expect((await install('ma_shop')).body.error.code).to.equal('APP_NOT_FOUND');
+    expect(await status()).to.equal(401);
   });
 
   it('takes a form as it takes JSON', async () => {
