@@ -293,9 +293,8 @@ export function buildApp(deps: AppDependencies): App {
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
-      await oauth.prepare();
-      await whitelist.adoptConfigured(config.developers.whitelist);
-      await adoptPreinstalled(miniapps, config.catalog.preinstalled);
+      // Making the first signing keys takes a while, and no database meanwhile.
+      await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
       if (roles.has('worker')) worker.start();

@@ -1,10 +1,6 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module';
-
 // What this program writes (database, keys, registration, backups) is its owner's alone.
 process.umask(0o077);
-// Sources are read once, not at each start.
-enableCompileCache();
 
 const { reportFailure } = await import('./failure.ts');
 const { buildProgram } = await import('./program.ts');
