@@ -12,6 +12,7 @@ import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
+import { createMfa, mfaRoutes, type Mfa } from './mfa/index.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
@@ -150,6 +151,23 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
   });
 }
 
+function buildMfa(deps: AppDependencies, { queue, events }: Matrix): Mfa {
+  const { mfa, homeserver } = deps.config;
+  return createMfa({
+    ...deps,
+    queue,
+    events,
+    options: {
+      minPinLength: mfa.min_pin_length,
+      attempts: { maxAttempts: mfa.max_attempts, lockMs: mfa.lock_seconds * 1000, maxLockMs: mfa.max_lock_seconds * 1000 },
+      freshSignInMs: mfa.fresh_sign_in_seconds * 1000,
+      loweredLimitsMs: mfa.lowered_limits_seconds * 1000,
+      pinResetMs: mfa.pin_reset_seconds * 1000,
+      issuerName: mfa.issuer_name ?? homeserver.domain.replace(/:.*$/, ''),
+    },
+  });
+}
+
 /** Developers and their organisations, as far as they need no tokens; whoever ceases to own an unpublished app loses its tokens. */
 function buildDevelopers(deps: AppDependencies, endAccess: (tx: Transaction, userId: string, owner: Owner) => Promise<void>) {
   const { config } = deps;
@@ -255,6 +273,7 @@ export function buildApp(deps: AppDependencies): App {
   });
   const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations), (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }));
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
+  const mfa = buildMfa(deps, matrix);
   const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
@@ -262,7 +281,7 @@ export function buildApp(deps: AppDependencies): App {
   const homeserverState = (): string => connection.monitor.state().state;
   const metrics = createMetrics({ database, clock, homeserverState });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
-  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job }, metrics);
+  const worker = buildWorker(deps, { ...connection.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
   const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock), developers);
@@ -273,6 +292,7 @@ export function buildApp(deps: AppDependencies): App {
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
     ...oauthRoutes(oauth),
+    ...mfaRoutes(mfa),
   };
 
   const http = express();

@@ -224,6 +224,71 @@ export interface ConfigFile {
     };
   };
   /**
+   * Second factors: PIN, authenticator codes, device keys and passkeys, and when they are asked for.
+   */
+  mfa: {
+    /**
+     * Fewest digits of a PIN; 12 is the most (D7).
+     */
+    min_pin_length: number;
+    /**
+     * Wrong proofs with one factor of one user, across everything, before that factor is locked (D7).
+     */
+    max_attempts: number;
+    /**
+     * Length of the first lock in seconds, 15 min; each further one is twice as long, until that factor succeeds (D7).
+     */
+    lock_seconds: number;
+    /**
+     * Longest lock in seconds, 24 h.
+     */
+    max_lock_seconds: number;
+    /**
+     * Lifetime of a challenge in seconds, 2 min (D7).
+     */
+    challenge_seconds: number;
+    /**
+     * Age in seconds up to which a session's proof by Matrix token lets a user enrol the first factor or ask for a new PIN, 5 min; can only be lowered (D20).
+     */
+    fresh_sign_in_seconds: number;
+    /**
+     * Seconds for which the wallet's limits are lower after a factor was added, changed or removed, 24 h (D20).
+     */
+    lowered_limits_seconds: number;
+    /**
+     * Seconds after which a PIN that was reset takes effect, 24 h; until then it can be cancelled (D20).
+     */
+    pin_reset_seconds: number;
+    /**
+     * Seconds for which a registered device counts as new, 24 h.
+     */
+    new_device_seconds: number;
+    /**
+     * Whether a payment that a new device signed needs another factor besides, if the user has one.
+     */
+    require_for_new_device: boolean;
+    /**
+     * Whether the first payment to a merchant needs a second proof.
+     */
+    require_for_first_payment: boolean;
+    /**
+     * Amounts over which a payment needs a second proof, one for each currency; currencies that are not listed have none.
+     */
+    require_over: string[];
+    /**
+     * What authenticator apps and passkey dialogs call this server; homeserver.domain when it is not set.
+     */
+    issuer_name?: string;
+    /**
+     * Relying party id of passkeys: a domain of every origin that may use them. The host of server.public_url when it is not set; passkeys are lost when it changes.
+     */
+    webauthn_rp_id?: string;
+    /**
+     * Origins besides server.public_url whose pages and apps may use passkeys.
+     */
+    webauthn_origins: string[];
+  };
+  /**
    * Who may register mini-apps.
    */
   developers: {

@@ -62,6 +62,35 @@ export interface TweenErrorContent {
 }
 
 /**
+ * Content of the `m.room.message` that tells a user, in their notice room, that their factors were changed (decision D20): text that every client shows, and the same for programs.
+ */
+export interface MfaNoticeContent {
+  msgtype: 'm.text';
+  body: string;
+  'm.tween.mfa': {
+    factor: 'pin' | 'totp' | 'device' | 'passkey' | 'recovery_code' | 'lock';
+    change:
+      'added' | 'changed' | 'removed' | 'used' | 'reset_requested' | 'reset_cancelled' | 'reset_done' | 'unlocked';
+    /**
+     * Of the device or passkey
+     */
+    name?: string;
+    changed_at: string;
+    allowed_by: 'fresh_sign_in' | 'transaction_pin' | 'totp' | 'biometric' | 'time' | 'session' | 'administrator';
+    /**
+     * Of a PIN that was reset
+     */
+    effective_at?: string;
+    limits_lowered_until?: string;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
  * State event, the state key is the mini-app's id: its public state, in the catalogue room and in rooms where it was launched or installed (decision D11).
  */
 export interface MiniappAppContent {

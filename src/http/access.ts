@@ -11,6 +11,10 @@ export interface SessionPrincipal {
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
   readonly sessionId: string;
+  /** How the user proved who they are when the session began, when (milliseconds), and by which way the session came to be (decision D20). */
+  readonly provenBy: 'openid' | 'whoami' | 'mas' | 'sign_in';
+  readonly matrixProvenAt: number;
+  readonly origin: 'token_exchange' | 'authorization_code' | 'device_code';
 }
 /** An administrator of this server: who, for the audit trail. */
 export interface AdminPrincipal {

@@ -33,6 +33,12 @@ const oauthNames: Readonly<Partial<Record<ErrorCode, string>>> = {
   PAYLOAD_TOO_LARGE: 'invalid_request',
 };
 
+/** The access token is good; what is missing is the user's own hand (RFC 9470 section 3). */
+const stepUp = 'Bearer realm="tmcp", error="insufficient_user_authentication"';
+
+/** `WWW-Authenticate` of a 401, where it is not about the access token. */
+const challenges: Readonly<Partial<Record<ErrorCode, string>>> = { invalid_client: 'Basic realm="tmcp"', INVALID_MFA_CREDENTIALS: stepUp, INVALID_SIGNATURE: stepUp };
+
 /** The form of RFC 6749 section 5.2. */
 const oauthBody = ({ code, message }: AppError): object => ({ error: oauthNames[code] ?? code.toLowerCase(), error_description: message });
 
@@ -49,7 +55,7 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
     }
     if (res.headersSent) return next(thrown);
     const error = known ?? new AppError('INTERNAL_ERROR', 'Something went wrong on our side; the request id tells us where to look');
-    if (error.status === 401) res.set('WWW-Authenticate', error.code === 'invalid_client' ? 'Basic realm="tmcp"' : 'Bearer error="invalid_token"');
+    if (error.status === 401) res.set('WWW-Authenticate', challenges[error.code] ?? 'Bearer error="invalid_token"');
     if (error.retryAfterMs !== undefined) res.set('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
     res.status(error.status).set('Cache-Control', 'no-store');
     if (req.path.startsWith('/oauth2/')) res.json(oauthBody(error));

@@ -26,17 +26,26 @@ export interface WholeServer {
   /** Who the homeserver of this test takes which Matrix access token for. */
   readonly identity: IdentityServers;
   readonly adminToken: string;
+  /** For another server over the same database and key ring: pass it to `startWholeServer`. */
+  readonly shared: SharedState;
   close(): Promise<void>;
+}
+
+export interface SharedState {
+  readonly databaseUrl: string;
+  readonly keyRingPath: string;
+  readonly clock: TestClock;
 }
 
 const dayMs = 24 * 60 * 60_000;
 
-export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}): Promise<WholeServer> {
+export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, beside?: SharedState): Promise<WholeServer> {
   const directory = temporaryDirectory('whole');
   const port = await freePort();
   const identity = await startIdentityServers();
   writeFileSync(join(directory, 'registration.yaml'), registrationFor(port), { mode: 0o600 });
-  const databaseUrl = await databases.createUrl();
+  const databaseUrl = beside?.databaseUrl ?? (await databases.createUrl());
+  const keyRingPath = beside?.keyRingPath ?? join(directory, 'key-ring.json');
   const config = loadConfig({
     cwd: directory,
     env: {
@@ -50,7 +59,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
       ...env,
     },
   });
-  const clock = new TestClock();
+  const clock = beside?.clock ?? new TestClock();
   const log = recordingLog();
   const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
   await migrate(database);
@@ -60,7 +69,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     registration: { id: 'tmcp', url: `http://127.0.0.1:${port}`, as_token: AS_TOKEN, hs_token: HS_TOKEN, sender_localpart: '_tmcp' },
     requestTimeoutMs: 5000,
   });
-  const keyRing = await openKeyRing({ path: join(directory, 'key-ring.json'), clock });
+  const keyRing = await openKeyRing({ path: keyRingPath, clock });
   const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true });
   const server = createServer(app.http).listen(port, '127.0.0.1');
   await once(server, 'listening');
@@ -74,6 +83,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     log,
     identity,
     adminToken: token,
+    shared: { databaseUrl, keyRingPath, clock },
     async close() {
       server.closeAllConnections();
       server.close();

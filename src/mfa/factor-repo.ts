@@ -1,0 +1,43 @@
+import type { Queryable, Transaction } from '../database/index.ts';
+import type { UserId } from '../kernel/ids.ts';
+import type { ChangedFactor, Enrolled, FactorChange } from './types.ts';
+
+/** Locks the user's row, made when it is first needed: who changes factors does so one after another. */
+export async function lockUser(tx: Transaction, userId: UserId): Promise<void> {
+  await tx.sql('mfa_user').insert({ user_id: userId, limits_lowered_until: 0 }).onConflict('user_id').merge({ user_id: userId });
+}
+
+/** When the wallet's limits are the usual ones again, milliseconds since the epoch; 0 when they never were lower. */
+export async function findLimitsLoweredUntil(db: Queryable, userId: UserId): Promise<number> {
+  return (await db.sql('mfa_user').where({ user_id: userId }).first<{ limits_lowered_until: number } | undefined>('limits_lowered_until'))?.limits_lowered_until ?? 0;
+}
+
+export async function saveLimitsLoweredUntil(tx: Transaction, userId: UserId, until: number): Promise<void> {
+  await tx.sql('mfa_user').where({ user_id: userId }).andWhere('limits_lowered_until', '<', until).update({ limits_lowered_until: until });
+}
+
+export interface ChangeRecord {
+  readonly id: string;
+  readonly userId: UserId;
+  readonly factor: ChangedFactor;
+  readonly change: FactorChange;
+  readonly subject: string | undefined;
+  readonly allowedBy: string;
+  readonly changedAt: number;
+}
+
+export async function insertChange(tx: Transaction, record: ChangeRecord): Promise<void> {
+  await tx.sql('mfa_change').insert({ id: record.id, user_id: record.userId, factor: record.factor, change: record.change, subject: record.subject ?? null, allowed_by: record.allowedBy, changed_at: record.changedAt });
+}
+
+/** Everything that the user has enrolled, in the order of the wire: PIN, devices and passkeys, codes. */
+export async function listEnrolled(db: Queryable, userId: UserId): Promise<Enrolled[]> {
+  const result: unknown = await db.sql.raw(
+    `SELECT 'pin' AS kind, '' AS id, set_at AS since FROM mfa_pin WHERE user_id = ?
+     UNION ALL SELECT 'device', device_id, registered_at FROM mfa_device WHERE user_id = ?
+     UNION ALL SELECT 'passkey', credential_id, registered_at FROM mfa_passkey WHERE user_id = ?
+     UNION ALL SELECT 'totp', '', created_at FROM mfa_totp WHERE user_id = ? AND state = 'active'`,
+    [userId, userId, userId, userId],
+  );
+  return db.dialect === 'postgres' ? (result as { rows: Enrolled[] }).rows : (result as Enrolled[]);
+}
