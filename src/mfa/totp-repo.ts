@@ -47,8 +47,8 @@ export async function spendStep(tx: Transaction, id: string, step: number): Prom
 
 /** Returns whether there was an active one. */
 export async function deleteTotp(tx: Transaction, userId: UserId): Promise<boolean> {
-  const gone = await tx.sql('mfa_totp').where({ user_id: userId }).delete().returning<{ state: string }[]>('state');
-  return gone.some(({ state }) => state === 'active');
+  await tx.sql('mfa_totp').where({ user_id: userId, state: 'pending' }).delete();
+  return (await tx.sql('mfa_totp').where({ user_id: userId, state: 'active' }).delete()) === 1;
 }
 
 export async function replaceRecoveryCodes(tx: Transaction, userId: UserId, hashes: readonly string[]): Promise<void> {
