@@ -12,7 +12,7 @@ import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
-import { createMfa, mfaRoutes, type Mfa } from './mfa/index.ts';
+import { createMfa, mfaRoutes, purgeExpiredMfa, readThresholds, type Mfa } from './mfa/index.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
@@ -152,7 +152,8 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
 }
 
 function buildMfa(deps: AppDependencies, { queue, events }: Matrix): Mfa {
-  const { mfa, homeserver } = deps.config;
+  const { mfa, homeserver, server } = deps.config;
+  const { hostname, origin } = new URL(server.public_url);
   return createMfa({
     ...deps,
     queue,
@@ -163,6 +164,10 @@ function buildMfa(deps: AppDependencies, { queue, events }: Matrix): Mfa {
       freshSignInMs: mfa.fresh_sign_in_seconds * 1000,
       loweredLimitsMs: mfa.lowered_limits_seconds * 1000,
       pinResetMs: mfa.pin_reset_seconds * 1000,
+      challengeMs: mfa.challenge_seconds * 1000,
+      policy: { requireOver: readThresholds(mfa.require_over), requireForNewDevice: mfa.require_for_new_device, newDeviceMs: mfa.new_device_seconds * 1000, requireForFirstPayment: mfa.require_for_first_payment },
+      rpId: mfa.webauthn_rp_id ?? hostname,
+      origins: [origin, ...mfa.webauthn_origins],
       issuerName: mfa.issuer_name ?? homeserver.domain.replace(/:.*$/, ''),
     },
   });
@@ -280,7 +285,7 @@ export function buildApp(deps: AppDependencies): App {
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const metrics = createMetrics({ database, clock, homeserverState });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
   const worker = buildWorker(deps, { ...connection.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 

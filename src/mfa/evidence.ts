@@ -7,6 +7,7 @@ const methods: ReadonlyMap<string, Method> = new Map([
   ['transaction_pin', 'transaction_pin'],
   ['pin', 'transaction_pin'],
   ['biometric', 'biometric'],
+  ['webauthn', 'biometric'],
   ['totp', 'totp'],
   ['otp', 'totp'],
 ]);
@@ -48,6 +49,13 @@ function readSignature(fields: Fields, where: string): Evidence {
   return { kind: 'signature', signature: Buffer.from(text, 'base64'), deviceId: textOf(fields, ['device_id'], where), timestamp };
 }
 
+function readBiometric(fields: Fields, where: string): Evidence {
+  if (fields.webauthn_proof !== undefined) return { kind: 'ceremony_proof', proof: textOf(fields, ['webauthn_proof'], where) };
+  if (fields.webauthn === undefined) return readSignature(fields, where);
+  if (typeof fields.webauthn !== 'object' || fields.webauthn === null) throw invalidField(`${where}.webauthn`, 'must be the object that the authenticator answered');
+  return { kind: 'assertion', response: fields.webauthn };
+}
+
 function readPin(fields: Fields, where: string): Evidence {
   const digest = pinDigest(textOf(fields, ['hashed_pin', 'pin'], where));
   if (digest === undefined) throw invalidField(`${where}.pin`, 'must be digits, or their SHA-256 as 64 hex digits');
@@ -76,7 +84,7 @@ export function readEvidence(methodName: unknown, given: unknown, where: string,
     case 'totp':
       return { method, evidence: readCode(fields, where) };
     case 'biometric':
-      return { method, evidence: readSignature(fields, where) };
+      return { method, evidence: readBiometric(fields, where) };
   }
 }
 

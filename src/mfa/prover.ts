@@ -2,6 +2,7 @@ import type { Database } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import { refused, type Attempts } from './attempts.ts';
 import type { DeviceSignatures } from './devices.ts';
+import type { Passkeys } from './passkeys.ts';
 import type { JudgeOf, Pins, Spend } from './pins.ts';
 import type { Expected } from './terms.ts';
 import type { Totps } from './totps.ts';
@@ -13,6 +14,7 @@ export interface ProverDependencies {
   readonly pins: Pins;
   readonly totps: Totps;
   readonly devices: DeviceSignatures;
+  readonly passkeys: Passkeys;
 }
 
 /**
@@ -21,9 +23,11 @@ export interface ProverDependencies {
  */
 export interface Prover {
   prove(userId: UserId, expected: Expected, evidence: Evidence): Promise<Proof>;
+  /** A passkey's assertion, whatever it is bound to, for a proof that is presented elsewhere. Throws INVALID_SIGNATURE, MFA_LOCKED. */
+  takeAssertion(userId: UserId, response: unknown): Promise<{ readonly proof: string; readonly expiresAt: number }>;
 }
 
-export function createProver({ database, attempts, pins, totps, devices }: ProverDependencies): Prover {
+export function createProver({ database, attempts, pins, totps, devices, passkeys }: ProverDependencies): Prover {
   /** What can be guessed is counted, and that committed, before it is judged: who asks fifty times at once is answered three times. */
   const guessed = async (userId: UserId, factor: Factor, judgeOf: JudgeOf, guess: string): Promise<Proof> => {
     const judge = await judgeOf(userId);
@@ -36,11 +40,14 @@ export function createProver({ database, attempts, pins, totps, devices }: Prove
   };
 
   /** Nobody guesses a signature: only wrong ones are counted, and right ones cost no transaction of their own. */
-  const signed = async (userId: UserId, judge: () => Promise<{ readonly spend: Spend; readonly deviceId?: string } | undefined>): Promise<Proof> => {
+  const judged = async <Good>(userId: UserId, judge: () => Promise<Good | undefined>): Promise<Good> => {
     await attempts.assertOpen(userId, 'biometric');
-    const judged = await judge();
-    if (judged === undefined) throw refused('biometric', await attempts.begin(userId, 'biometric'), 'INVALID_SIGNATURE', 'Not signed by this key over these terms');
-    const { spend, deviceId } = judged;
+    const good = await judge();
+    if (good === undefined) throw refused('biometric', await attempts.begin(userId, 'biometric'), 'INVALID_SIGNATURE', 'Not signed by this key over these terms');
+    return good;
+  };
+  const signed = async (userId: UserId, judge: () => Promise<{ readonly spend: Spend; readonly deviceId?: string } | undefined>): Promise<Proof> => {
+    const { spend, deviceId } = await judged(userId, judge);
     return {
       userId,
       method: methodOf.biometric,
@@ -63,7 +70,19 @@ export function createProver({ database, attempts, pins, totps, devices }: Prove
           return guessed(userId, 'totp', totps.judgeRecoveryOf, evidence.code);
         case 'signature':
           return signed(userId, () => devices.judge(userId, expected, evidence));
+        case 'assertion':
+          return signed(userId, () => passkeys.judge(userId, expected.boundTexts, evidence.response));
+        case 'ceremony_proof':
+          return signed(userId, () => passkeys.judgeProof(userId, expected.boundTexts, evidence.proof));
       }
+    },
+    async takeAssertion(userId, response) {
+      const { proof, expiresAt, save } = await judged(userId, () => passkeys.answer(userId, response));
+      await database.inTransaction(async (tx) => {
+        await save(tx);
+        await attempts.succeed(tx, userId, 'biometric');
+      });
+      return { proof, expiresAt };
     },
   };
 }

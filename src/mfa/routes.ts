@@ -6,6 +6,8 @@ import type { Device } from './device-repo.ts';
 import type { DeviceRegistration } from './devices.ts';
 import { readAuthProof } from './evidence.ts';
 import type { Mfa } from './mfa.ts';
+import type { Passkey } from './passkey-repo.ts';
+import type { GivenBinding } from './passkeys.ts';
 import type { GivenPin } from './pins.ts';
 import type { Evidence, Requester } from './types.ts';
 
@@ -81,12 +83,42 @@ const deviceRoutes = (mfa: Mfa): Routes => ({
   },
 });
 
+const passkeyOnWire = (passkey: Passkey): object => ({ credential_id: passkey.credentialId, name: passkey.name, transports: passkey.transports, registered_at: isoTime(passkey.registeredAt), status: 'active' });
+
+const passkeyRoutes = (mfa: Mfa): Routes => ({
+  async beginPasskey(request) {
+    const { options, expiresAt } = await mfa.passkeys.begin(requesterOf(request), proofOf(request));
+    return answer({ options, expires_at: isoTime(expiresAt) });
+  },
+  async registerPasskey(request) {
+    const { credential, name } = request.body as { credential: object; name?: string };
+    const { passkey, limitsLoweredUntil } = await mfa.passkeys.finish(requesterOf(request), credential, name ?? 'Passkey');
+    return answer({ ...passkeyOnWire(passkey), ...loweredOnWire(limitsLoweredUntil) }, 201);
+  },
+  async askPasskey(request) {
+    const { options, expiresAt } = await mfa.askPasskey(principalOf(request, 'session').userId, request.body as GivenBinding & { challenge_id?: string });
+    return answer({ options, expires_at: isoTime(expiresAt) });
+  },
+  async verifyPasskey(request) {
+    const { proof, expiresAt } = await mfa.takeAssertion(principalOf(request, 'session').userId, (request.body as { credential: object }).credential);
+    return answer({ verified: true, webauthn_proof: proof, expires_at: isoTime(expiresAt) });
+  },
+  async listPasskeys(request) {
+    return answer({ passkeys: (await mfa.passkeys.list(principalOf(request, 'session').userId)).map(passkeyOnWire) });
+  },
+  async removePasskey(request) {
+    const { limitsLoweredUntil } = await mfa.passkeys.remove(requesterOf(request), request.path.credentialId as string, proofOf(request));
+    return answer({ status: 'removed', ...loweredOnWire(limitsLoweredUntil) });
+  },
+});
+
 /** `/wallet/v1/mfa/*` and `/wallet/v1/devices*`. */
 export function mfaRoutes(mfa: Mfa): Routes {
   return {
     ...pinRoutes(mfa),
     ...totpRoutes(mfa),
     ...deviceRoutes(mfa),
+    ...passkeyRoutes(mfa),
     async listMfaMethods(request) {
       const { methods, recoveryCodesLeft, pinResetEffectiveAt, limitsLoweredUntil } = await mfa.overviewOf(principalOf(request, 'session').userId);
       return answer({ methods, recovery_codes_left: recoveryCodesLeft, ...(pinResetEffectiveAt === undefined ? {} : { pin_reset: { status: 'pending', effective_at: isoTime(pinResetEffectiveAt) } }), ...loweredOnWire(limitsLoweredUntil) });

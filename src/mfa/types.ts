@@ -36,7 +36,9 @@ export type Evidence =
   | { readonly kind: 'pin'; readonly digest: string }
   | { readonly kind: 'code'; readonly code: string }
   | { readonly kind: 'recovery_code'; readonly code: string }
-  | { readonly kind: 'signature'; readonly signature: Buffer; readonly deviceId: string; readonly timestamp: string };
+  | { readonly kind: 'signature'; readonly signature: Buffer; readonly deviceId: string; readonly timestamp: string }
+  | { readonly kind: 'assertion'; readonly response: unknown }
+  | { readonly kind: 'ceremony_proof'; readonly proof: string };
 
 /**
  * A proof that was judged good. Nothing has come of it yet: `spend` must run in the transaction of what it allows, so that the
@@ -46,7 +48,7 @@ export type Evidence =
 export interface Proof {
   readonly userId: UserId;
   readonly method: Method;
-  /** The registered device whose key signed. */
+  /** The registered device or passkey whose key signed. */
   readonly deviceId?: string;
   spend(tx: Transaction): Promise<void>;
 }

@@ -1,0 +1,40 @@
+import { createJobQueue } from '../../../src/jobs/index.ts';
+import { createRoomEvents } from '../../../src/matrix/index.ts';
+import { createMfa, readThresholds, type Mfa, type MfaOptions, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
+import { openKeyRing } from '../../../src/security/key-ring.ts';
+import type { WholeServer } from '../../support/whole-server.ts';
+
+const options: MfaOptions = {
+  minPinLength: 6,
+  attempts: { maxAttempts: 3, lockMs: 900_000, maxLockMs: 86_400_000 },
+  freshSignInMs: 300_000,
+  loweredLimitsMs: 86_400_000,
+  pinResetMs: 86_400_000,
+  challengeMs: 120_000,
+  policy: { requireOver: readThresholds(['USD:500']), requireForNewDevice: true, newDeviceMs: 86_400_000, requireForFirstPayment: true },
+  issuerName: 'example.org',
+  rpId: 'localhost',
+  origins: [],
+};
+
+/** The door that payments, transfers and gifts use, over the database and keys of a server whose users enrol over HTTP. */
+export async function openDoor(server: WholeServer, origins: readonly string[] = []): Promise<Mfa> {
+  const { database, clock } = server;
+  const queue = createJobQueue(clock);
+  return createMfa({ database, clock, queue, keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), events: createRoomEvents(queue), options: { ...options, origins } });
+}
+
+export const terms = (changed: Partial<PaymentTerms> = {}): PaymentTerms => ({ kind: 'payment', id: 'pay_abc123', amountMinor: 500000, exponent: 2, currency: 'USD', recipient: 'ma_shop_001', ...changed });
+
+/** Spends a proof in a transaction of its own, as the payment that it is for would. */
+export const spend = (server: WholeServer, proof: Proof): Promise<void> => server.database.inTransaction((tx) => proof.spend(tx));
+
+/** The code of the error that a promise ends with; undefined when it ends well. */
+export async function errorCodeOf(promise: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+}
