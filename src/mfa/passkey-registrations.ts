@@ -16,6 +16,9 @@ export interface PasskeyRegistrations {
 
 const notOurs = (): AppError => new AppError('INVALID_MFA_CREDENTIALS', 'Not the answer of an authenticator to an open challenge of this user');
 
+/** COSE: ES256, RS256, EdDSA. The library's own list has an experimental one, of which the runtime warns. */
+const supportedAlgorithmIDs = [-7, -257, -8];
+
 export function createPasskeyRegistrations(deps: PasskeysDependencies): PasskeyRegistrations {
   const { database, clock, keyRing, rpId, rpName } = deps;
   return {
@@ -30,6 +33,7 @@ export function createPasskeyRegistrations(deps: PasskeysDependencies): PasskeyR
         challenge: bytesOf(ceremony.challenge),
         timeout: deps.ceremonyMs,
         attestationType: 'none',
+        supportedAlgorithmIDs,
         excludeCredentials: await descriptorsOf(database, userId),
         authenticatorSelection: { residentKey: 'preferred', userVerification: 'required' },
       });
@@ -40,7 +44,7 @@ export function createPasskeyRegistrations(deps: PasskeysDependencies): PasskeyR
       const ceremony = challenge === undefined ? undefined : await findCeremony(database, userId, 'register', { challenge, proof_hash: null }, clock.now());
       const allowedBy = ceremony?.allowedBy;
       if (ceremony === undefined || allowedBy === undefined) throw notOurs();
-      const result = await verifyRegistrationResponse({ response: response as RegistrationResponseJSON, expectedChallenge: ceremony.challenge, expectedOrigin: [...deps.origins], expectedRPID: rpId, requireUserVerification: true }).catch(() => undefined);
+      const result = await verifyRegistrationResponse({ response: response as RegistrationResponseJSON, expectedChallenge: ceremony.challenge, expectedOrigin: [...deps.origins], expectedRPID: rpId, requireUserVerification: true, supportedAlgorithmIDs }).catch(() => undefined);
       if (result?.verified !== true) throw notOurs();
       const { id, publicKey, counter, transports } = result.registrationInfo.credential;
       return {
