@@ -12,7 +12,7 @@ import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
-import { createMfa, mfaRoutes, purgeExpiredMfa, readThresholds, type Mfa } from './mfa/index.ts';
+import { createMfa, mfaRoutes, purgeExpiredMfa, readThresholds, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
@@ -124,13 +124,17 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
     clients: clientsOf(miniapps),
     events,
+    stepUp: {
+      methodsOf: (userId) => mfa.methodsOf(userId),
+      prove: async (userId, miniappId, authProof) => mfa.proveTerms({ userId, terms: { kind: 'action', action: 'oauth.consent', subject: miniappId }, evidence: requireAuthProof(authProof) }),
+    },
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -279,7 +283,7 @@ export function buildApp(deps: AppDependencies): App {
   const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations), (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }));
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa(deps, matrix);
-  const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
+  const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn }, mfa);
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
   const connection = connect(deps, matrix, miniapps, () => metrics);

@@ -95,3 +95,10 @@ export function readAuthProof(authProof: unknown): Evidence | undefined {
   const { method, proof } = authProof as { method?: unknown; proof?: unknown };
   return readEvidence(method, proof, 'auth_proof.proof').evidence;
 }
+
+/** The same where it can't be left out. */
+export function requireAuthProof(authProof: unknown): Evidence {
+  const evidence = readAuthProof(authProof);
+  if (evidence === undefined) throw invalidField('auth_proof', 'is required');
+  return evidence;
+}

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asUserId, sha256Hex } from '../kernel/ids.ts';
 import { consentPage, donePage } from '../web/pages.ts';
 import { PageError, seeOther, sendPage, type Browser } from './browser.ts';
-import { appModel, askedScopes, describedScopes, readDecision } from './consent-form.ts';
+import { appModel, askedScopes, deciding, describedScopes, readDecision, type Again } from './consent-form.ts';
 import { findPendingConsent, markAnswered, recordAnswer, type ConsentRequest } from './consent-repo.ts';
 import type { OAuthParts } from './deps.ts';
 import { signInPath } from './sign-in.ts';
-import { assertStepUp } from './step-up.ts';
+import { confirmModel, pageProof, takeStepUp } from './step-up.ts';
 
 const notOpen = (): PageError => new PageError(404, 'This question is not open', 'It was answered, or it is too old. Go back to the app and start again.');
 
@@ -24,20 +24,22 @@ export function createConsentPage(parts: OAuthParts, browser: Browser) {
     if (request.userId !== signedIn.userId) throw new PageError(403, 'Somebody else was asked', 'Sign in as the user who opened the app.');
     return request;
   };
-  const render = async (req: IncomingMessage, res: ServerResponse, consentSession: string, request: ConsentRequest, error?: string): Promise<void> => {
+  const render = async (req: IncomingMessage, res: ServerResponse, consentSession: string, request: ConsentRequest, again?: Again): Promise<void> => {
     const client = await clients.findClient(request.clientId);
     if (client === undefined) throw notOpen();
+    const confirm = await confirmModel(parts.stepUp, asUserId(request.userId), request.askedScopes, again !== undefined);
     const html = consentPage({
       csrfToken: browser.csrfToken(req, res),
       action: pathOf(consentSession),
       app: appModel(client),
       userId: request.userId,
-      scopes: askedScopes(request.askedScopes),
+      scopes: askedScopes(request.askedScopes, again?.approved),
       granted: describedScopes(request.heldScopes),
       signOutHref: signInPath(pathOf(consentSession)),
-      ...(error === undefined ? {} : { error }),
+      ...(confirm === undefined ? {} : { confirm }),
+      ...(again === undefined ? {} : { error: again.refusal.message }),
     });
-    sendPage(res, html, { status: error === undefined ? 200 : 403 });
+    sendPage(res, html, { status: again?.refusal.status ?? 200 });
   };
 
   return {
@@ -51,17 +53,20 @@ export function createConsentPage(parts: OAuthParts, browser: Browser) {
       const request = await openFor(req, consentSession);
       if (request === undefined) return seeOther(res, signInPath(pathOf(consentSession)));
       await parts.limits.consent(req, request.userId);
-      const userId = asUserId(request.userId);
+      const who = { userId: asUserId(request.userId), miniappId: request.miniappId };
       const { approved, denied } = readDecision(form, request.askedScopes);
-      const stepUpError = await assertStepUp(parts.stepUp, userId, approved);
-      if (stepUpError !== undefined) return render(req, res, consentSession, request, stepUpError);
-      const now = clock.now();
-      await database.inTransaction(async (tx) => {
-        if (!(await markAnswered(tx, request.idHash, now))) throw notOpen();
-        await recordAnswer(tx, { userId, miniappId: request.miniappId }, approved, 'granted', 'user_consent', now);
-        await recordAnswer(tx, { userId, miniappId: request.miniappId }, denied, 'denied', 'user_consent', now);
-      });
-      sendPage(res, donePage({ title: 'Thank you', message: 'You can go back to the app and close this page.' }));
+      const decide = async (): Promise<void> => {
+        const proof = await takeStepUp(parts.stepUp, who, approved, pageProof(form));
+        const now = clock.now();
+        await database.inTransaction(async (tx) => {
+          if (!(await markAnswered(tx, request.idHash, now))) throw notOpen();
+          await proof.spend(tx);
+          await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
+          await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+        });
+        sendPage(res, donePage({ title: 'Thank you', message: 'You can go back to the app and close this page.' }));
+      };
+      await deciding(approved, decide, (again) => render(req, res, consentSession, request, again));
     },
   };
 }

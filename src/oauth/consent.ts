@@ -5,7 +5,7 @@ import type { OAuthParts } from './deps.ts';
 import { OAuthError } from './oauth-error.ts';
 import { proveUser } from './prove.ts';
 import { scopeDefinitions } from './scopes.ts';
-import { assertStepUp } from './step-up.ts';
+import { needsStepUp, StepUpRefused, takeStepUp, type StepUpMethod, type StepUpProof } from './step-up.ts';
 
 interface DescribedScope {
   readonly scope: string;
@@ -20,6 +20,8 @@ export interface ConsentQuestion {
   readonly user_id: string;
   readonly requested_scopes: readonly DescribedScope[];
   readonly approved_scopes: readonly DescribedScope[];
+  /** With one of these the user must confirm critical scopes: `auth_proof` beside the answer. */
+  readonly mfa_methods?: readonly StepUpMethod[];
   readonly expires_at: string;
 }
 
@@ -32,14 +34,29 @@ export interface ConsentAnswer {
 export interface Consent {
   /** Throws OAuthError: 401 for a bad Matrix token, 403 for another user's, 404 for a question that is not open. */
   question(consentSession: string, matrixToken: string): Promise<ConsentQuestion>;
-  /** Remembers the answer for every scope that was asked. Throws as above, and 400 when more is approved than was asked. */
-  answer(consentSession: string, matrixToken: string, approvedScopes: readonly string[]): Promise<ConsentAnswer>;
+  /**
+   * Remembers the answer for every scope that was asked. Throws as above, 400 when more is approved than was asked, 403 with
+   * `mfa_methods` when a second factor is missing or wrong, 429 when it is locked.
+   */
+  answer(consentSession: string, matrixToken: string, answer: { readonly approvedScopes: readonly string[]; readonly authProof?: unknown }): Promise<ConsentAnswer>;
 }
 
 const describe = (scopes: readonly string[]): DescribedScope[] =>
   scopes.map((scope) => ({ scope, description: scopeDefinitions[scope]?.description ?? scope, sensitivity: scopeDefinitions[scope]?.sensitivity ?? 'high' }));
 
 const notOpen = (): OAuthError => new OAuthError(404, 'invalid_request', 'This consent request is unknown, answered or too old');
+
+/** A second factor that is missing or wrong, in the form of RFC 6749. */
+async function withStepUp<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof StepUpRefused)) throw error;
+    const told = new OAuthError(error.status, error.status === 429 ? 'rate_limit_exceeded' : 'access_denied', error.message, { mfa_methods: error.methods });
+    told.retryAfterSeconds = error.retryAfterSeconds;
+    throw told;
+  }
+}
 
 export function createConsent(parts: OAuthParts): Consent {
   const { database, clock, clients, proof, log } = parts;
@@ -59,30 +76,33 @@ export function createConsent(parts: OAuthParts): Consent {
       const client = await clients.findClient(request.clientId);
       if (client === undefined) throw notOpen();
       const { miniappId, clientId, name, classification } = client;
+      const methods = request.askedScopes.some(needsStepUp) ? await parts.stepUp.methodsOf(asUserId(request.userId)) : [];
       return {
         title: `Allow ${name}?`,
         app: { miniapp_id: miniappId, client_id: clientId, name, classification, verified: classification === 'official' || classification === 'verified' },
         user_id: request.userId,
         requested_scopes: describe(request.askedScopes),
         approved_scopes: describe(request.heldScopes),
+        ...(methods.length === 0 ? {} : { mfa_methods: methods }),
         expires_at: isoTime(request.expiresAt),
       };
     },
-    async answer(consentSession, matrixToken, approvedScopes) {
+    async answer(consentSession, matrixToken, { approvedScopes, authProof }) {
       const request = await openFor(consentSession, matrixToken);
       const beyond = approvedScopes.find((scope) => !request.askedScopes.includes(scope));
       if (beyond !== undefined) throw new OAuthError(400, 'invalid_scope', `Scope '${beyond}' was not asked for`, { scope: beyond });
       const approved = request.askedScopes.filter((scope) => approvedScopes.includes(scope));
-      const stepUpError = await assertStepUp(parts.stepUp, asUserId(request.userId), approved);
-      if (stepUpError !== undefined) throw new OAuthError(403, 'access_denied', stepUpError);
       const denied = request.askedScopes.filter((scope) => !approvedScopes.includes(scope));
       const who = { userId: asUserId(request.userId), miniappId: request.miniappId };
-      const now = clock.now();
-      await database.inTransaction(async (tx) => {
-        if (!(await markAnswered(tx, request.idHash, now))) throw notOpen();
-        await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
-        await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
-      });
+      const record = (proof: StepUpProof): Promise<void> =>
+        database.inTransaction(async (tx) => {
+          const now = clock.now();
+          if (!(await markAnswered(tx, request.idHash, now))) throw notOpen();
+          await proof.spend(tx);
+          await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
+          await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+        });
+      await withStepUp(async () => record(await takeStepUp(parts.stepUp, who, approved, authProof)));
       return { approved_scopes: approved, denied_scopes: denied };
     },
   };

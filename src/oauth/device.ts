@@ -7,7 +7,7 @@ import { deviceCodePage, deviceConfirmPage, donePage } from '../web/pages.ts';
 import { apiResource } from './adapter.ts';
 import { assertAllowed, draftSession, openDraft } from './authorize.ts';
 import { PageError, seeOther, sendPage, type Browser, type SignedIn } from './browser.ts';
-import { appModel, askedScopes, readDecision, type ConsentDecision } from './consent-form.ts';
+import { appModel, askedScopes, deciding, readDecision, type Again, type ConsentDecision } from './consent-form.ts';
 import type { OAuthClient } from './clients.ts';
 import { grantedScopes, recordAnswer } from './consent-repo.ts';
 import type { OAuthParts } from './deps.ts';
@@ -16,7 +16,7 @@ import { parseContext } from './exchange-request.ts';
 import type { Form } from './http.ts';
 import { decideScopes, parseScopes, type ScopeDecision } from './scopes.ts';
 import { signInPath } from './sign-in.ts';
-import { assertStepUp } from './step-up.ts';
+import { confirmModel, pageProof, takeStepUp, type StepUpProof } from './step-up.ts';
 
 const path = '/oauth2/device';
 const wrongCode = 'This code is wrong, used or too old.';
@@ -47,13 +47,14 @@ export function limitPolling(provider: Provider, parts: OAuthParts): void {
 }
 
 /** Writes the answer: the session and the code that stands for it, in one transaction. Throws PageError when it has one already. */
-async function answerCode(tx: Transaction, parts: OAuthParts, signedIn: SignedIn, question: Question, { approved, denied, isDenied }: ConsentDecision): Promise<boolean> {
+async function answerCode(tx: Transaction, parts: OAuthParts, signedIn: SignedIn, question: Question, { approved, denied, isDenied }: ConsentDecision, proof: StepUpProof): Promise<boolean> {
   const { code, client, decision, context } = question;
   const { userId } = signedIn;
   const who = { userId, miniappId: client.miniappId };
   const now = parts.clock.now();
   const codeHash = sha256Hex(code.jti);
   if (!(await claimDeviceCode(tx, codeHash, userId))) throw new PageError(409, 'This code was answered already', wrongCode);
+  await proof.spend(tx);
   await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
   await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
   const scopes = isDenied ? [] : parseScopes(code.params?.scope as string | undefined).filter((scope) => decision.held.includes(scope) || approved.includes(scope));
@@ -83,18 +84,32 @@ export function createDevicePages(provider: Provider, parts: OAuthParts, browser
     const html = deviceCodePage({ csrfToken: browser.csrfToken(req, res), action: path, ...(userCode === undefined ? {} : { userCode }), ...(error === undefined ? {} : { error }) });
     sendPage(res, html, { status: error === undefined ? 200 : 400 });
   };
-  const showQuestion = (req: IncomingMessage, res: ServerResponse, userCode: string, { client, decision }: Question, { userId }: SignedIn): void =>
-    sendPage(res, deviceConfirmPage({ csrfToken: browser.csrfToken(req, res), action: path, userCode: spelt(userCode), app: appModel(client), userId, scopes: askedScopes(decision.consentRequired) }));
+  const showQuestion = async (req: IncomingMessage, res: ServerResponse, userCode: string, { client, decision }: Question, { userId }: SignedIn, again?: Again): Promise<void> => {
+    const confirm = await confirmModel(parts.stepUp, userId, decision.consentRequired, again !== undefined);
+    const html = deviceConfirmPage({
+      csrfToken: browser.csrfToken(req, res),
+      action: path,
+      userCode: spelt(userCode),
+      app: appModel(client),
+      userId,
+      scopes: askedScopes(decision.consentRequired, again?.approved),
+      ...(confirm === undefined ? {} : { confirm }),
+      ...(again === undefined ? {} : { error: again.refusal.message }),
+    });
+    sendPage(res, html, { status: again?.refusal.status ?? 200 });
+  };
 
-  const answer = async (req: IncomingMessage, res: ServerResponse, form: Form, question: Question, signedIn: SignedIn): Promise<void> => {
+  const answer = async (req: IncomingMessage, res: ServerResponse, form: Form, userCode: string, question: Question, signedIn: SignedIn): Promise<void> => {
     await parts.limits.consent(req, signedIn.userId);
     const decision = readDecision(form, question.decision.consentRequired);
-    const stepUpError = await assertStepUp(parts.stepUp, signedIn.userId, decision.approved);
-    if (stepUpError !== undefined) throw new PageError(403, 'One more step', stepUpError);
-    if (!decision.isDenied) await assertAllowed(parts, question.client, signedIn.userId, question.context);
-    const isConnected = await parts.database.inTransaction((tx) => answerCode(tx, parts, signedIn, question, decision));
-    const html = isConnected ? donePage({ title: 'Your device is connected', message: 'You can go back to it and close this page.' }) : donePage({ title: 'Nothing was connected', message: 'You can close this page.' });
-    sendPage(res, html);
+    const decide = async (): Promise<void> => {
+      const proof = await takeStepUp(parts.stepUp, { userId: signedIn.userId, miniappId: question.client.miniappId }, decision.approved, pageProof(form));
+      if (!decision.isDenied) await assertAllowed(parts, question.client, signedIn.userId, question.context);
+      const isConnected = await parts.database.inTransaction((tx) => answerCode(tx, parts, signedIn, question, decision, proof));
+      const html = isConnected ? donePage({ title: 'Your device is connected', message: 'You can go back to it and close this page.' }) : donePage({ title: 'Nothing was connected', message: 'You can close this page.' });
+      sendPage(res, html);
+    };
+    await deciding(decision.approved, decide, (again) => showQuestion(req, res, userCode, question, signedIn, again));
   };
 
   return {
@@ -113,7 +128,7 @@ export function createDevicePages(provider: Provider, parts: OAuthParts, browser
       const question = userCode === '' ? undefined : await findQuestion(userCode, signedIn);
       if (question === undefined) return showCode(req, res, form.get('user_code') ?? undefined, wrongCode);
       if (form.get('decision') === null) return showQuestion(req, res, userCode, question, signedIn);
-      return answer(req, res, form, question, signedIn);
+      return answer(req, res, form, userCode, question, signedIn);
     },
   };
 }

@@ -26,7 +26,7 @@ export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthOptions, PrivilegedIssuance } from './deps.ts';
 export type { LimitOptions, LimitStore } from './limits.ts';
-export type { StepUp } from './step-up.ts';
+export type { StepUp, StepUpMethod } from './step-up.ts';
 export type { RevokedScopes } from './events.ts';
 export { oauthRoutes } from './routes.ts';
 export type { Middleware } from './middleware.ts';

@@ -3,13 +3,13 @@ import { errors, type Provider } from 'oidc-provider';
 import { asUserId, type UserId } from '../kernel/ids.ts';
 import { consentPage } from '../web/pages.ts';
 import { PageError, seeOther, sendPage, type Browser } from './browser.ts';
-import { appModel, askedScopes, describedScopes, readDecision } from './consent-form.ts';
+import { appModel, askedScopes, deciding, describedScopes, readDecision, type Again } from './consent-form.ts';
 import type { OAuthClient } from './clients.ts';
 import { grantedScopes, recordAnswer } from './consent-repo.ts';
 import type { OAuthParts } from './deps.ts';
 import { decideScopes, parseScopes, type ScopeDecision } from './scopes.ts';
 import { signInPath } from './sign-in.ts';
-import { assertStepUp } from './step-up.ts';
+import { confirmModel, pageProof, takeStepUp } from './step-up.ts';
 
 type Details = Awaited<ReturnType<Provider['interactionDetails']>>;
 
@@ -47,19 +47,21 @@ export function createInteractionPages(provider: Provider, parts: OAuthParts, br
     const userId = asUserId(signedIn.userId);
     return { client, userId, decision: decideScopes(client, parseScopes(params.scope), await grantedScopes(parts.database, userId, client.miniappId)) };
   };
-  const render = async (req: IncomingMessage, res: ServerResponse, details: Details, error?: string): Promise<void> => {
+  const render = async (req: IncomingMessage, res: ServerResponse, details: Details, again?: Again): Promise<void> => {
     const { client, userId, decision } = await questionOf(req, details);
+    const confirm = await confirmModel(parts.stepUp, userId, decision.consentRequired, again !== undefined);
     const html = consentPage({
       csrfToken: browser.csrfToken(req, res),
       action: `/oauth2/interaction/${details.jti}`,
       app: appModel(client),
       userId,
-      scopes: askedScopes(decision.consentRequired),
+      scopes: askedScopes(decision.consentRequired, again?.approved),
       granted: describedScopes(decision.held),
       signOutHref: signInPath(restartPath(details)),
-      ...(error === undefined ? {} : { error }),
+      ...(confirm === undefined ? {} : { confirm }),
+      ...(again === undefined ? {} : { error: again.refusal.message }),
     });
-    sendPage(res, html, { status: error === undefined ? 200 : 403, formActions: [(details.params as { redirect_uri: string }).redirect_uri] });
+    sendPage(res, html, { status: again?.refusal.status ?? 200, formActions: [(details.params as { redirect_uri: string }).redirect_uri] });
   };
 
   return {
@@ -74,16 +76,19 @@ export function createInteractionPages(provider: Provider, parts: OAuthParts, br
       const { client, userId, decision } = await questionOf(req, details);
       await parts.limits.consent(req, userId);
       const { approved, denied, isDenied } = readDecision(form, decision.consentRequired);
-      const stepUpError = await assertStepUp(parts.stepUp, userId, approved);
-      if (stepUpError !== undefined) return render(req, res, details, stepUpError);
       const who = { userId, miniappId: client.miniappId };
-      const now = parts.clock.now();
-      await parts.database.inTransaction(async (tx) => {
-        await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
-        await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
-      });
-      const result = isDenied ? { error: 'access_denied', error_description: 'The user said no' } : { consent: {} };
-      await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: !isDenied });
+      const decide = async (): Promise<void> => {
+        const proof = await takeStepUp(parts.stepUp, who, approved, pageProof(form));
+        const now = parts.clock.now();
+        await parts.database.inTransaction(async (tx) => {
+          await proof.spend(tx);
+          await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
+          await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+        });
+        const result = isDenied ? { error: 'access_denied', error_description: 'The user said no' } : { consent: {} };
+        await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: !isDenied });
+      };
+      await deciding(approved, decide, (again) => render(req, res, details, again));
     },
   };
 }

@@ -55,7 +55,8 @@ function consentRoute(consent: Consent, page: ReturnType<typeof createConsentPag
     POST: async (req, res, query) => {
       if (isBrowser(req)) return onPage(res, async () => page.submit(req, res, consentSessionOf(query)));
       const token = bearerToken(req);
-      sendJson(res, 200, await consent.answer(consentSessionOf(query), token, approvedScopesOf(await readBody(req))));
+      const body = await readBody(req);
+      sendJson(res, 200, await consent.answer(consentSessionOf(query), token, { approvedScopes: approvedScopesOf(body), authProof: body.auth_proof }));
     },
   };
 }

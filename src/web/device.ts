@@ -2,7 +2,7 @@ import { attribute, html } from './html.ts';
 import { deviceIcon, warningIcon } from './icons.ts';
 import { renderDocument } from './layout.ts';
 import type { DeviceCodeModel, DeviceConfirmModel } from './models.ts';
-import { account, appHead, askedScopes, decision, form, noDefaultButton, problem } from './parts.ts';
+import { account, appHead, askedScopes, confirmFields, decision, form, noDefaultButton, problem } from './parts.ts';
 import { name, plain } from './text.ts';
 
 /** Asks for the code that another device shows (RFC 8628 section 3.3). */
@@ -20,8 +20,9 @@ ${form(model, html`<div class="field"><label for="user_code">Code</label>
 
 /** Asks whether the device that shows this code may act for the user (RFC 8628 sections 3.3 and 5.4). */
 export function deviceConfirmPage(model: DeviceConfirmModel): string {
-  const { userCode, app, userId, scopes } = model;
-  const content = html`${appHead(app, html`Connect ${name(app.name, 50)} on your device?`)}
+  const { userCode, app, userId, scopes, confirm, error } = model;
+  const content = html`${problem(error)}
+${appHead(app, html`Connect ${name(app.name, 50)} on your device?`)}
 ${account(userId)}
 <section class="part" aria-labelledby="compare"><h2 id="compare">Your device must show this code</h2>
 <p class="usercode"><bdi>${plain(userCode, 40)}</bdi></p>
@@ -30,7 +31,8 @@ ${form(model, [
     html`<input type="hidden" name="user_code" value="${userCode}">`,
     noDefaultButton,
     askedScopes(scopes),
+    confirmFields(confirm),
     decision(scopes),
   ])}`;
-  return renderDocument({ title: `Connect ${plain(app.name, 50)} on your device?`, content });
+  return renderDocument({ title: `${error === undefined ? '' : 'Error: '}Connect ${plain(app.name, 50)} on your device?`, content });
 }

@@ -46,6 +46,14 @@ export interface SignInModel extends FormModel {
   readonly username?: string;
 }
 
+/** A second factor, which critical scopes need: posts `pin` or `code`. */
+export interface ConfirmModel {
+  readonly pin: boolean;
+  readonly code: boolean;
+  /** What was typed before was wrong. */
+  readonly isWrong: boolean;
+}
+
 /** Posts `decision` (`approve` or `deny`) and one `scope` for each ticked box; required scopes are not posted. */
 export interface ConsentModel extends FormModel {
   readonly app: AppModel;
@@ -53,6 +61,7 @@ export interface ConsentModel extends FormModel {
   readonly scopes: readonly AskedScope[];
   readonly granted: readonly GrantedScope[];
   readonly signOutHref: string;
+  readonly confirm?: ConfirmModel;
   readonly error?: string;
 }
 
@@ -68,6 +77,8 @@ export interface DeviceConfirmModel extends FormModel {
   readonly app: AppModel;
   readonly userId: string;
   readonly scopes: readonly AskedScope[];
+  readonly confirm?: ConfirmModel;
+  readonly error?: string;
 }
 
 export interface DoneModel {

@@ -1,6 +1,6 @@
 import { attribute, html, safeAddress, type Child, type Html } from './html.ts';
-import { checkIcon, questionIcon, sensitivityIcons, verifiedIcon, warningIcon } from './icons.ts';
-import type { AppModel, AskedScope, FormModel, GrantedScope } from './models.ts';
+import { checkIcon, lockIcon, questionIcon, sensitivityIcons, verifiedIcon, warningIcon } from './icons.ts';
+import type { AppModel, AskedScope, ConfirmModel, FormModel, GrantedScope } from './models.ts';
 import { findScopeWords, sensitivityWords } from './scope-words.ts';
 import { colourOf, initials, name, plain } from './text.ts';
 
@@ -89,6 +89,20 @@ export const grantedScopes = (granted: readonly GrantedScope[]): Html | undefine
     ? undefined
     : html`<details><summary>Already allowed (${granted.length})</summary>
 <ul role="list">${granted.map(({ description }) => html`<li class="tick">${checkIcon}${name(description, 120)}</li>`)}</ul></details>`;
+
+/** PIN or code, for critical permissions only; not `required`, since saying no needs none. */
+export function confirmFields(confirm: ConfirmModel | undefined): Html | undefined {
+  if (confirm === undefined) return undefined;
+  const { pin, code, isWrong } = confirm;
+  if (!pin && !code) return html`<p class="note">${lockIcon}<span>To allow what is marked critical, answer in the app where you confirm payments: this page can’t use your device’s key.</span></p>`;
+  const trouble = [attribute('aria-invalid', isWrong && 'true'), attribute('aria-describedby', isWrong ? 'problem confirm-why' : 'confirm-why')] as const;
+  return html`<section class="part" aria-labelledby="confirm"><h2 id="confirm">Confirm that it’s you</h2>
+<p class="quiet" id="confirm-why">${pin && code ? 'To allow what is marked critical, enter your PIN or a code.' : `To allow what is marked critical, enter your ${pin ? 'PIN' : 'code'}.`}</p>
+<div class="fields">${pin && html`<div class="field"><label for="pin">Payment PIN</label>
+<input id="pin" name="pin" type="password" inputmode="numeric" maxlength="64" autocomplete="off"${trouble[0]}${trouble[1]}></div>`}
+${code && html`<div class="field"><label for="code">Authenticator code</label>
+<input id="code" name="code" type="text" maxlength="24" autocomplete="one-time-code" autocapitalize="none" spellcheck="false"${trouble[0]}${trouble[1]}></div>`}</div></section>`;
+}
 
 /** Deny and allow. Both are deaf to the mouse for half a second, so that a double click that was meant for another page doesn't land on them. */
 export const decision = (scopes: readonly AskedScope[]): Html => html`<div class="buttons settle">

@@ -63,7 +63,7 @@ onBothDatabases('passkeys', (databases) => {
     const user = await newUser(server);
     const { status, body } = await register(user);
     expect([status, body.name, body.status]).to.deep.equal([201, 'My laptop', 'active']);
-    expect((await user.get('/mfa/methods')).body.methods.map(({ type }: { type: string }) => type)).to.deep.equal(['biometric']);
+    expect(((await user.get('/mfa/methods')).body.methods as { type: string }[]).map(({ type }) => type)).to.deep.equal(['biometric']);
     expect((await user.get('/mfa/webauthn')).body.passkeys).to.deep.equal([body]);
     const path = `/mfa/webauthn/${body.credential_id as string}`;
     expect(outcome(await user.remove(path))).to.deep.equal([402, 'MFA_REQUIRED']);

@@ -314,19 +314,6 @@ onEachDatabase('authorization code', (fresh) => {
       expect((await redeem(code)).body.user_id).to.equal(bob);
     });
 
-    it('to what is critical asks a second factor of who has one', async () => {
-      let shown = false;
-      await world.close();
-      world = await createWorld(await fresh(), { deps: { stepUp: { factorsOf: (userId) => Promise.resolve(userId === alice ? ['totp'] : []), isFresh: () => Promise.resolve(shown) } } });
-      browser = new Browser(world.issuer);
-      const page = await signIn(world, browser, await authorize({ scope }));
-      const refused = await browser.submit(page, { decision: 'approve', scope: ['wallet:pay'] });
-      expect([refused.status, refused.text.includes('second factor')]).to.deep.equal([403, true]);
-      expect(await world.first.database.sql('scope_grant').select('*')).to.deep.equal([]);
-      shown = true;
-      expect(answerOf(await browser.submit(refused, { decision: 'approve', scope: ['wallet:pay'] }))).to.have.property('code');
-    });
-
     it('answered too often is slowed down', async () => {
       await world.close();
       const fresher = await fresh();
