@@ -6,6 +6,7 @@ import { addAdmin } from './commands/admin.ts';
 import { addBackup } from './commands/backup.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addKeys } from './commands/keys.ts';
+import { addMfa } from './commands/mfa.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addQueue } from './commands/queue.ts';
 import { addRegister } from './commands/register.ts';
@@ -24,6 +25,6 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError('(-h shows what this command takes)')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Standard output carries only the answer.\n\nExample: tmcp -c /etc/tmcp/config.yaml start');
-  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addQueue, addBackup]) add(program);
+  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addMfa, addQueue, addBackup]) add(program);
   return program;
 }
