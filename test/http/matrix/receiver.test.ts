@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { readStored } from '../../../src/matrix/inbox.ts';
 import { call, type ApiResponse } from '../../support/api.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { HS_TOKEN } from '../../support/server-process.ts';
@@ -15,7 +16,7 @@ onBothDatabases('what the homeserver calls', (databases) => {
   after(() => server.close());
 
   const put = (url: string, body: unknown, token: string | undefined = HS_TOKEN): Promise<ApiResponse> => call(server.url, 'PUT', url, { body, ...(token === undefined ? {} : { token }) });
-  const bodies = async (): Promise<string> => JSON.stringify(await queued(server.database, 'inbound.received'));
+  const bodies = async (): Promise<string> => JSON.stringify((await queued(server.database, 'inbound.received')).map(readStored));
 
   it('has committed a transaction when it answers', async () => {
     const { status, body } = await put(`${path}/1`, { events: [launch('committed')] });
