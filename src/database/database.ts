@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import type { Database as SqliteConnection } from 'better-sqlite3';
 import knexFactory, { type Knex } from 'knex';
-import pg from 'pg';
+import type * as Pg from 'pg';
 import { SqliteClient } from './sqlite-client.ts';
 
 export type Dialect = 'sqlite' | 'postgres';
@@ -60,8 +61,6 @@ const safeInteger = (text: string): number => {
 /** What goes wrong is thrown; the library's own lines would say it twice, past our log. */
 const quiet: Knex.Logger = { warn() {}, error() {}, deprecate() {}, debug() {} };
 
-const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
-
 function openSqlite(path: string, options: DatabaseOptions): Knex {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return knexFactory({
@@ -86,6 +85,9 @@ function openSqlite(path: string, options: DatabaseOptions): Knex {
 }
 
 function openPostgres(options: DatabaseOptions): Knex {
+  // Loaded here, as knex does with its drivers: a server on SQLite does without its memory.
+  const pg = createRequire(import.meta.url)('pg') as typeof Pg;
+  const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
   return knexFactory({
     client: 'pg',
     log: quiet,
