@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Database as SqliteConnection } from 'better-sqlite3';
 import knexFactory, { type Knex } from 'knex';
 import type * as Pg from 'pg';
+import { GroupCommit } from './group-commit.ts';
 import { SqliteClient } from './sqlite-client.ts';
 
 export type Dialect = 'sqlite' | 'postgres';
@@ -126,9 +127,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   const dialect: Dialect = isSqlite ? 'sqlite' : 'postgres';
   const sql = isSqlite ? openSqlite(options.url.slice('sqlite:'.length), options) : openPostgres(options);
 
+  const group = new GroupCommit(sql);
+  const begin = <T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> => (isSqlite ? group.run(work) : sql.transaction(work));
+
   const once = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
     let afterwards: (() => void)[] = [];
-    const result = await sql.transaction(async (trx) => {
+    const result = await begin(async (trx) => {
       const { tx, runLast, committed } = transactionOf(trx, dialect);
       const value = await work(tx);
       await runLast();
