@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type * as Webauthn from '@simplewebauthn/server';
 import type { Database, Queryable } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { newSecret, type UserId } from '../kernel/ids.ts';
@@ -46,3 +47,6 @@ export const bytesOf = (base64url: string): Uint8Array<ArrayBuffer> => new Uint8
 
 /** How the library names the passkeys of a user. */
 export const descriptorsOf = async (db: Queryable, userId: UserId): Promise<{ id: string; transports: string[] }[]> => (await listPasskeys(db, userId)).map(({ credentialId, transports }) => ({ id: credentialId, transports: [...transports] }));
+
+/** Loaded when the first passkey is used: it takes a fifth of a second and 28 MB. */
+export const loadWebauthn = (): Promise<typeof Webauthn> => import('@simplewebauthn/server');

@@ -1,8 +1,8 @@
-import { generateRegistrationOptions, verifyRegistrationResponse, type RegistrationResponseJSON } from '@simplewebauthn/server';
+import type { RegistrationResponseJSON } from '@simplewebauthn/server';
 import type { Transaction } from '../database/index.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
-import { bytesOf, challengeOf, descriptorsOf, newCeremony, type CeremonyOptions, type PasskeysDependencies } from './ceremonies.ts';
+import { bytesOf, challengeOf, descriptorsOf, loadWebauthn, newCeremony, type CeremonyOptions, type PasskeysDependencies } from './ceremonies.ts';
 import { findCeremony, insertCeremony, spendCeremony, type Passkey } from './passkey-repo.ts';
 import type { Spend } from './pins.ts';
 
@@ -24,6 +24,7 @@ export function createPasskeyRegistrations(deps: PasskeysDependencies): PasskeyR
   return {
     async draft(userId) {
       const ceremony = newCeremony(deps, 'register', `mfa.webauthn.register:${userId}`);
+      const { generateRegistrationOptions } = await loadWebauthn();
       const options = await generateRegistrationOptions({
         rpName,
         rpID: rpId,
@@ -44,6 +45,7 @@ export function createPasskeyRegistrations(deps: PasskeysDependencies): PasskeyR
       const ceremony = challenge === undefined ? undefined : await findCeremony(database, userId, 'register', { challenge, proof_hash: null }, clock.now());
       const allowedBy = ceremony?.allowedBy;
       if (ceremony === undefined || allowedBy === undefined) throw notOurs();
+      const { verifyRegistrationResponse } = await loadWebauthn();
       const result = await verifyRegistrationResponse({ response: response as RegistrationResponseJSON, expectedChallenge: ceremony.challenge, expectedOrigin: [...deps.origins], expectedRPID: rpId, requireUserVerification: true, supportedAlgorithmIDs }).catch(() => undefined);
       if (result?.verified !== true) throw notOurs();
       const { id, publicKey, counter, transports } = result.registrationInfo.credential;

@@ -1,7 +1,7 @@
-import { generateAuthenticationOptions, verifyAuthenticationResponse, type AuthenticationResponseJSON } from '@simplewebauthn/server';
+import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { newSecret, sha256Hex, type UserId } from '../kernel/ids.ts';
-import { bytesOf, challengeOf, descriptorsOf, newCeremony, type CeremonyOptions, type PasskeysDependencies } from './ceremonies.ts';
+import { bytesOf, challengeOf, descriptorsOf, loadWebauthn, newCeremony, type CeremonyOptions, type PasskeysDependencies } from './ceremonies.ts';
 import { answerCeremony, findCeremony, findPasskey, insertCeremony, raiseCounter, spendCeremony, type Ceremony } from './passkey-repo.ts';
 import type { Spend } from './pins.ts';
 
@@ -32,6 +32,7 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
     const passkey = await findPasskey(database, userId, given.id);
     if (ceremony === undefined || passkey === undefined || !isExpected(ceremony.boundTo)) return undefined;
     const credential = { id: passkey.credentialId, publicKey: bytesOf(passkey.publicKey), counter: passkey.counter };
+    const { verifyAuthenticationResponse } = await loadWebauthn();
     // The library throws for most of what is wrong; nothing of it is ours to tell.
     const result = await verifyAuthenticationResponse({ response: given, expectedChallenge: challenge, expectedOrigin, expectedRPID: rpId, credential, requireUserVerification: true }).catch(() => undefined);
     if (result?.verified !== true) return undefined;
@@ -50,6 +51,7 @@ export function createPasskeys(deps: PasskeysDependencies): Passkeys {
       const allowCredentials = await descriptorsOf(database, userId);
       if (allowCredentials.length === 0) throw new AppError('DEVICE_NOT_REGISTERED', 'This user has no passkey');
       const ceremony = newCeremony(deps, 'authenticate', boundTo);
+      const { generateAuthenticationOptions } = await loadWebauthn();
       const options = await generateAuthenticationOptions({ rpID: rpId, challenge: bytesOf(ceremony.challenge), timeout: deps.ceremonyMs, allowCredentials, userVerification: 'required' });
       await insertCeremony(database, userId, ceremony);
       return { options, expiresAt: ceremony.expiresAt };

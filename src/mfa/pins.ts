@@ -1,4 +1,4 @@
-import { hash, verify } from '@node-rs/argon2';
+import type * as Argon2 from '@node-rs/argon2';
 import type { Database, Queryable, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
@@ -39,6 +39,9 @@ export interface GivenPin {
   readonly hashed_pin?: string;
 }
 
+/** Loaded when the first PIN is used. */
+const loadArgon2 = (): Promise<typeof Argon2> => import('@node-rs/argon2');
+
 const digestForm = /^[0-9a-f]{64}$/i;
 
 /** The digest of a PIN in either form, weak or not; undefined when it is neither. */
@@ -71,10 +74,14 @@ export function createPins({ database, clock, keyRing, minLength }: PinsDependen
       if (await isWeakDigest(digest)) throw invalidField(field, `is of a PIN that is too short, a run or a repeat; it must have at least ${minLength} digits`);
       return digest;
     },
-    hash: (userId, digest) => hash(keyed(userId, digest)),
+    async hash(userId, digest) {
+      const { hash } = await loadArgon2();
+      return hash(keyed(userId, digest));
+    },
     async judgeOf(userId) {
       const stored = await findPinHash(database, userId);
       if (stored === undefined) throw notEnrolled('PIN');
+      const { verify } = await loadArgon2();
       return async (digest) => {
         if (!(await verify(stored, keyed(userId, digest)))) return undefined;
         return async (tx) => {

@@ -1,5 +1,4 @@
-import { generateSecret, generateURI, verify } from 'otplib';
-import QRCode from 'qrcode';
+import type * as Otp from 'otplib';
 import type { Database, Transaction } from '../database/index.ts';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
@@ -36,6 +35,9 @@ export interface Totps {
   readonly judgeRecoveryOf: JudgeOf;
 }
 
+/** Loaded when the first authenticator is used, as the library for its picture is. */
+const loadOtp = (): Promise<typeof Otp> => import('otplib');
+
 const periodSeconds = 30;
 const digits = 6;
 const recoveryCodes = 10;
@@ -54,6 +56,7 @@ export function createTotps({ database, clock, keyRing, issuerName, log }: Totps
   /** The time step of a right code: now, or one step to either side, and none that was spent (RFC 6238 section 5.2). */
   const stepOf = async (totp: Totp, code: string): Promise<number | undefined> => {
     const epoch = unixSeconds(clock.now());
+    const { verify } = await loadOtp();
     const result = await verify({ secret: open(totp), token: code, epoch, epochTolerance: periodSeconds, period: periodSeconds, digits });
     if (!result.valid) return undefined;
     const step = Math.floor(epoch / periodSeconds) + result.delta;
@@ -62,11 +65,13 @@ export function createTotps({ database, clock, keyRing, issuerName, log }: Totps
 
   return {
     async draft(userId) {
+      const { generateSecret, generateURI } = await loadOtp();
+      const { default: picture } = await import('qrcode');
       const secret = generateSecret();
       const otpauthUri = generateURI({ issuer: issuerName, label: userId, secret, period: periodSeconds, digits });
       const now = clock.now();
       const id = newId('totp');
-      const enrolment = { secret, otpauthUri, qrCode: await QRCode.toDataURL(otpauthUri), expiresAt: now + enrolmentMs };
+      const enrolment = { secret, otpauthUri, qrCode: await picture.toDataURL(otpauthUri), expiresAt: now + enrolmentMs };
       return { enrolment, save: (tx, allowedBy) => savePendingTotp(tx, userId, { id, secretSealed: keyRing.seal('mfa-totp', secret, id), allowedBy, createdAt: now }) };
     },
     async confirmation(userId, code) {
