@@ -187,13 +187,14 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, min
   });
 }
 
-function buildMfa(deps: AppDependencies, { queue, events }: Matrix): Mfa {
+function buildMfa(deps: AppDependencies, { queue, events, audit }: Matrix): Mfa {
   const { mfa, homeserver, server } = deps.config;
   const { hostname, origin } = new URL(server.public_url);
   return createMfa({
     ...deps,
     queue,
     events,
+    audit: audit.record,
     options: {
       minPinLength: mfa.min_pin_length,
       attempts: { maxAttempts: mfa.max_attempts, lockMs: mfa.lock_seconds * 1000, maxLockMs: mfa.max_lock_seconds * 1000 },

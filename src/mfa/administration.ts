@@ -1,9 +1,7 @@
 import type { Database } from '../database/index.ts';
-import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
-import type { RoomEvents } from '../matrix/port.ts';
 import { clearAllAttempts, deleteAllFactors } from './administration-repo.ts';
-import { createChangeLog } from './change-log.ts';
+import { createChangeLog, type ChangeLogDependencies } from './change-log.ts';
 import { listEnrolled, lockUser } from './factor-repo.ts';
 import { findPendingReset, settleReset } from './pin-repo.ts';
 
@@ -15,8 +13,9 @@ export interface MfaAdministration {
   removeAll(userId: UserId, administrator: string): Promise<number>;
 }
 
-export function createMfaAdministration({ database, clock, events, loweredLimitsMs }: { readonly database: Database; readonly clock: Clock; readonly events: RoomEvents; readonly loweredLimitsMs: number }): MfaAdministration {
-  const log = createChangeLog({ clock, events, loweredLimitsMs });
+export function createMfaAdministration({ database, ...deps }: ChangeLogDependencies & { readonly database: Database }): MfaAdministration {
+  const { clock } = deps;
+  const log = createChangeLog(deps);
   return {
     unlock: (userId, administrator) =>
       database.inTransaction(async (tx) => {

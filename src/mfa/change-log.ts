@@ -1,9 +1,10 @@
 import type { Transaction } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
-import { newId, type UserId } from '../kernel/ids.ts';
+import type { UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
+import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
 import { factorNotice, type AllowedBy } from './events.ts';
-import { insertChange, lockUser, saveLimitsLoweredUntil } from './factor-repo.ts';
+import { lockUser, saveLimitsLoweredUntil } from './factor-repo.ts';
 import type { ChangedFactor, FactorChange } from './types.ts';
 
 export interface Change {
@@ -15,13 +16,13 @@ export interface Change {
   readonly subject?: string;
   readonly name?: string;
   readonly effectiveAt?: number;
-  /** For the audit trail: which administrator. */
+  /** For the audit log: which administrator. */
   readonly administrator?: string;
 }
 
 export interface ChangeLog {
   /**
-   * Records and announces a change in its transaction; one that a factor, time or an administrator allowed lowers the wallet's
+   * Writes a change into the audit log and announces it, in its transaction; one that a factor, time or an administrator allowed lowers the wallet's
    * limits. Returns until when, or undefined.
    */
   record(tx: Transaction, change: Change): Promise<number | undefined>;
@@ -29,11 +30,24 @@ export interface ChangeLog {
 
 const lowering: ReadonlySet<FactorChange> = new Set(['added', 'changed', 'removed', 'reset_done']);
 
-export function createChangeLog({ clock, events, loweredLimitsMs }: { readonly clock: Clock; readonly events: RoomEvents; readonly loweredLimitsMs: number }): ChangeLog {
+export interface ChangeLogDependencies {
+  readonly clock: Clock;
+  readonly events: RoomEvents;
+  readonly audit: RecordAudit;
+  readonly loweredLimitsMs: number;
+}
+
+function actorOf({ userId, allowedBy, administrator }: Change): AuditRecord['actor'] {
+  if (administrator !== undefined) return { kind: 'administrator', id: administrator };
+  return allowedBy === 'time' ? { kind: 'system', id: 'mfa' } : { kind: 'user', id: userId };
+}
+
+export function createChangeLog({ clock, events, audit, loweredLimitsMs }: ChangeLogDependencies): ChangeLog {
   return {
-    async record(tx, { userId, factor, change, allowedBy, subject, name, effectiveAt, administrator }) {
+    async record(tx, changed) {
+      const { userId, factor, change, allowedBy, subject, name, effectiveAt } = changed;
       const now = clock.now();
-      await insertChange(tx, { id: newId('change'), userId, factor, change, subject, allowedBy: administrator === undefined ? allowedBy : `admin:${administrator}`, changedAt: now });
+      await audit(tx, { actor: actorOf(changed), action: `factor.${change}`, target: { kind: 'user', id: userId }, details: { factor, allowed_by: allowedBy, ...(subject === undefined ? {} : { subject }) } });
       const lowers = lowering.has(change) && allowedBy !== 'fresh_sign_in' && loweredLimitsMs > 0;
       const limitsLoweredUntil = lowers ? now + loweredLimitsMs : undefined;
       if (limitsLoweredUntil !== undefined) {

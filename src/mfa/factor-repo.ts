@@ -1,6 +1,6 @@
 import type { Queryable, Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
-import type { ChangedFactor, Enrolled, FactorChange } from './types.ts';
+import type { Enrolled } from './types.ts';
 
 /** Locks the user's row, made when it is first needed: who changes factors does so one after another. */
 export async function lockUser(tx: Transaction, userId: UserId): Promise<void> {
@@ -14,20 +14,6 @@ export async function findLimitsLoweredUntil(db: Queryable, userId: UserId): Pro
 
 export async function saveLimitsLoweredUntil(tx: Transaction, userId: UserId, until: number): Promise<void> {
   await tx.sql('mfa_user').where({ user_id: userId }).andWhere('limits_lowered_until', '<', until).update({ limits_lowered_until: until });
-}
-
-export interface ChangeRecord {
-  readonly id: string;
-  readonly userId: UserId;
-  readonly factor: ChangedFactor;
-  readonly change: FactorChange;
-  readonly subject: string | undefined;
-  readonly allowedBy: string;
-  readonly changedAt: number;
-}
-
-export async function insertChange(tx: Transaction, record: ChangeRecord): Promise<void> {
-  await tx.sql('mfa_change').insert({ id: record.id, user_id: record.userId, factor: record.factor, change: record.change, subject: record.subject ?? null, allowed_by: record.allowedBy, changed_at: record.changedAt });
 }
 
 /** Everything that the user has enrolled, in the order of the wire: PIN, devices and passkeys, codes. */

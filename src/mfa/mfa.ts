@@ -3,6 +3,7 @@ import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
+import type { RecordAudit } from '../security/audit/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import { createAttempts } from './attempts.ts';
 import { createChangeLog } from './change-log.ts';
@@ -44,6 +45,7 @@ export interface MfaDependencies {
   readonly keyRing: KeyRing;
   readonly queue: JobQueue;
   readonly events: RoomEvents;
+  readonly audit: RecordAudit;
   readonly options: MfaOptions;
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { MfaAdministration } from '../../mfa/index.ts';
+import { commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf, shortName } from '../options.ts';
@@ -11,9 +12,10 @@ async function administering<T>(command: Command, work: (administration: MfaAdmi
   const { systemClock: clock } = await import('../../kernel/clock.ts');
   const { createRoomEvents } = await import('../../matrix/index.ts');
   const { createMfaAdministration } = await import('../../mfa/index.ts');
+  const audit = await commandLineAudit();
   const config = loadConfig({ file: configFileOf(command), ignoreRegistration: true });
   return withCurrentDatabase(config, (database) =>
-    work(createMfaAdministration({ database, clock, events: createRoomEvents(createJobQueue(clock)), loweredLimitsMs: config.mfa.lowered_limits_seconds * 1000 })),
+    work(createMfaAdministration({ database, clock, events: createRoomEvents(createJobQueue(clock)), audit, loweredLimitsMs: config.mfa.lowered_limits_seconds * 1000 })),
   );
 }
 

@@ -16,18 +16,6 @@ async function createUsers(sql: Knex): Promise<void> {
     /** A factor was changed: until then the wallet's limits are lower (decision D20). */
     table.bigInteger('limits_lowered_until').notNullable();
   });
-  await sql.schema.createTable('mfa_change', (table) => {
-    table.text('id').primary();
-    table.text('user_id').notNullable();
-    table.text('factor').notNullable().checkIn(['pin', 'totp', 'device', 'passkey', 'recovery_code', 'lock'], 'mfa_change_factor');
-    table.text('change').notNullable().checkIn(['added', 'changed', 'removed', 'used', 'reset_requested', 'reset_cancelled', 'reset_done', 'unlocked'], 'mfa_change_change');
-    /** Which device or key; never anything secret. */
-    table.text('subject');
-    /** What allowed it: a factor, `fresh_sign_in`, `time`, or `admin:` and a name. */
-    table.text('allowed_by').notNullable();
-    table.bigInteger('changed_at').notNullable();
-  });
-  await sql.raw('CREATE INDEX mfa_change_user ON mfa_change (user_id, changed_at)');
   await sql.schema.createTable('mfa_attempt', (table) => {
     table.text('user_id').notNullable();
     table.text('factor').notNullable().checkIn(['pin', 'totp', 'biometric'], 'mfa_attempt_factor');

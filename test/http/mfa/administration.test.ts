@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { asUserId } from '../../../src/kernel/ids.ts';
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
+import { createAuditRecorder } from '../../../src/security/audit/index.ts';
 import { createMfaAdministration, type MfaAdministration } from '../../../src/mfa/index.ts';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import { onBothDatabases } from '../../support/databases.ts';
@@ -16,7 +17,9 @@ onBothDatabases('an administrator, for a user who is locked out', (databases) =>
   let administration: MfaAdministration;
   before(async () => {
     server = await startWholeServer(databases);
-    administration = createMfaAdministration({ ...server, events: createRoomEvents(createJobQueue(server.clock)), loweredLimitsMs: 1000 * minute });
+    const { database, clock } = server;
+    const queue = createJobQueue(clock);
+    administration = createMfaAdministration({ database, clock, events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }), loweredLimitsMs: 1000 * minute });
   });
   after(() => server.close());
 
@@ -29,7 +32,8 @@ onBothDatabases('an administrator, for a user who is locked out', (databases) =>
     const [notice] = (await noticesTo(server, user)).slice(-1);
     expect(notice!.content['m.tween.mfa']).to.include({ factor: 'lock', change: 'unlocked', allowed_by: 'administrator' });
     expect(checkContent('m.tween.mfa.notice', { ...notice!.content, delivery_id: 'job_x' })).to.deep.equal([]);
-    expect(await server.database.sql('mfa_change').where({ user_id: user.userId, change: 'unlocked' }).pluck('allowed_by')).to.deep.equal(['admin:carol']);
+    const trail = await server.database.sql('audit_entry').where({ target: user.userId, action: 'factor.unlocked' }).select<{ actor_kind: string; actor: string }[]>('actor_kind', 'actor');
+    expect(trail.map((entry) => ({ ...entry }))).to.deep.equal([{ actor_kind: 'administrator', actor: 'carol' }]);
     expect((await tryPin(user, pin)).status).to.equal(200);
   });
 

@@ -2,7 +2,7 @@ import { createHash, sign } from 'node:crypto';
 import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import { asUserId, sha256Hex } from '../../../src/kernel/ids.ts';
-import { readAuthProof, type Mfa, type PaymentTerms } from '../../../src/mfa/index.ts';
+import { purgeExpiredMfa, readAuthProof, type Mfa, type PaymentTerms } from '../../../src/mfa/index.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { malleated, newEcKey, newRsaKey, signDer, signRaw, type DeviceKey } from './device-key.ts';
@@ -237,6 +237,21 @@ onBothDatabases('challenges', (databases) => {
     const both = (await open(user, terms(), 'device_1'))!;
     expect(both.methods.map(({ type }) => type)).to.deep.equal(['biometric', 'transaction_pin']);
     expect(await answerTo(user, both.challenge_id, 'biometric', attested(both.challenge_id))).to.equal('INVALID_REQUEST');
+  });
+
+  it('are forgotten a day after they were over, with spent signatures and old ceremonies', async () => {
+    const user = await newUserWithPin(server);
+    const { challenge_id: id } = (await open(user))!;
+    const kept = async (): Promise<number> => (await server.database.sql('mfa_challenge').where({ id }).select('id')).length;
+    const purge = (): Promise<void> => server.database.inTransaction((tx) => purgeExpiredMfa(tx, server.clock.now()));
+    const now = server.clock.now();
+    await server.database.sql('mfa_spent_signature').insert([{ hash: 'over', expires_at: now }, { hash: 'counts', expires_at: now + 60 * minute }]);
+    server.clock.advance(3 * minute);
+    await purge();
+    expect([await kept(), await server.database.sql('mfa_spent_signature').whereIn('hash', ['over', 'counts']).pluck('hash')]).to.deep.equal([1, ['counts']]);
+    server.clock.advance(24 * 60 * minute);
+    await purge();
+    expect(await kept()).to.equal(0);
   });
 
   it('are required by the policy: the amount, a new device, the first payment to somebody', async () => {

@@ -1,6 +1,7 @@
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
 import { createMfa, readThresholds, type Mfa, type MfaOptions, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
+import { createAuditRecorder } from '../../../src/security/audit/index.ts';
 import { openKeyRing } from '../../../src/security/key-ring.ts';
 import type { WholeServer } from '../../support/whole-server.ts';
 
@@ -21,7 +22,7 @@ const options: MfaOptions = {
 export async function openDoor(server: WholeServer, origins: readonly string[] = []): Promise<Mfa> {
   const { database, clock } = server;
   const queue = createJobQueue(clock);
-  return createMfa({ database, clock, queue, keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), events: createRoomEvents(queue), options: { ...options, origins } });
+  return createMfa({ database, clock, queue, audit: createAuditRecorder({ clock, queue }), keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), events: createRoomEvents(queue), options: { ...options, origins } });
 }
 
 export const terms = (changed: Partial<PaymentTerms> = {}): PaymentTerms => ({ kind: 'payment', id: 'pay_abc123', amountMinor: 500000, exponent: 2, currency: 'USD', recipient: 'ma_shop_001', ...changed });

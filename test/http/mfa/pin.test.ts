@@ -161,6 +161,8 @@ onBothDatabases('the PIN', (databases) => {
       ['reset_cancelled', 'session'],
     ]);
     for (const { content } of notices) expect(checkContent('m.tween.mfa.notice', { ...content, delivery_id: 'job_x' })).to.deep.equal([]);
+    const trail = await server.database.sql('audit_entry').where({ target: user.userId, target_kind: 'user' }).andWhereLike('action', 'factor.%').pluck<string[]>('action');
+    expect(trail.sort()).to.deep.equal(['factor.added', 'factor.changed', 'factor.reset_cancelled', 'factor.reset_requested']);
     expect(notices[1]!.content.body).to.contain('PIN for confirming payments was changed').and.to.contain('Limits are lower until');
   });
 
