@@ -198,7 +198,7 @@ export interface ConfigFile {
     signing_key_rotation_days: number;
   };
   /**
-   * Where money is kept. Checked at the start, read from the payments release on.
+   * Where money is kept, and what a wallet may do.
    */
   wallet: {
     /**
@@ -221,6 +221,65 @@ export interface ConfigFile {
        * Key of the HMAC on the wallet service's callbacks; without it callbacks are answered 404 (D14).
        */
       webhook_secret?: string;
+    };
+    /**
+     * ISO 4217 code of the currency that a wallet is shown in when its owner chose none.
+     */
+    default_currency: string;
+    /**
+     * Hours for which the answer to a request with an idempotency key is kept and replayed (section 11.3: at least 24).
+     */
+    idempotency_hours: number;
+    /**
+     * Limits of verification level 1: the account is activated.
+     */
+    basic: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+    /**
+     * Limits of verification level 2: an administrator has seen proof of identity.
+     */
+    verified: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+    /**
+     * Limits of verification level 3: an administrator has seen proof of identity and address.
+     */
+    enhanced: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
     };
   };
   /**

@@ -290,7 +290,7 @@ describe('configuration', () => {
     it('wants an address and a key of a remote wallet', () => {
       expect(problems({ TMCP_WALLET_ADAPTER: 'remote' }).map(({ key }) => key)).to.deep.equal(['wallet.remote']);
       const env = { TMCP_WALLET_ADAPTER: 'remote', TMCP_WALLET_REMOTE_URL: 'https://wallet.example.org/v1/', TMCP_WALLET_REMOTE_API_KEY: secret };
-      expect(load(env).wallet).to.deep.equal({ adapter: 'remote', remote: { url: 'https://wallet.example.org/v1', api_key: secret } });
+      expect(load(env).wallet).to.deep.include({ adapter: 'remote', remote: { url: 'https://wallet.example.org/v1', api_key: secret } });
     });
 
     it('wants two ports', () => {
