@@ -260,14 +260,15 @@ export function buildApp(deps: AppDependencies): App {
   const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
-  const metrics = createMetrics({ database, clock, homeserverState });
+  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
+  const metrics = createMetrics({ database, clock, homeserverState, loops });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
   const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
   const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock), developers);
   const routes = {
-    ...operationsRoutes({ database, clock, version: deps.version, homeserverState, workerHealth: roles.has('worker') ? () => worker.health() : undefined }),
+    ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),

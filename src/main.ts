@@ -97,12 +97,17 @@ export async function start(configFile: string | undefined): Promise<void> {
   const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version });
 
   const server = createServer(app.http);
-  const port = await listen(server, config.server.port, config.server.host);
   const metrics = config.metrics.enabled ? metricsServer(app.metrics.registry) : undefined;
-  if (metrics !== undefined) await listen(metrics, config.metrics.port, config.metrics.host);
-  await app.start();
+  const running = (async () => {
+    const port = await listen(server, config.server.port, config.server.host);
+    if (metrics !== undefined) await listen(metrics, config.metrics.port, config.metrics.host);
+    await app.start();
+    return port;
+  })();
 
   stopOnSignal(log, async () => {
+    // Half a start can't be stopped; what made it fail ends the process by itself.
+    await running;
     const graceMs = config.server.shutdown_grace_seconds * 1000;
     await closeServer(server, graceMs);
     // What is still running then is not lost: its job is tried again by the next process.
@@ -112,6 +117,7 @@ export async function start(configFile: string | undefined): Promise<void> {
     await database.close();
     lock?.release();
   });
+  const port = await running;
   if (!isLoopbackHost(config.server.host) && config.server.public_url.startsWith('http://')) log.warn({}, 'public_url is not https');
   log.info({}, readyLine(config, port, app));
 }
