@@ -9,15 +9,17 @@ import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/ind
 import type { Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
+import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
+import { noFactors, type TermsProof } from './wallet/index.ts';
 
 export interface AppDependencies {
   readonly config: Config;
@@ -28,6 +30,8 @@ export interface AppDependencies {
   readonly keyRing: KeyRing;
   readonly homeserver: Homeserver;
   readonly version: string;
+  /** The user's factors, which confirm money; nobody has one when absent. */
+  readonly proofs?: TermsProof;
   /** Tests set this: an answer that the OpenAPI document does not allow becomes an error. */
   readonly checkResponses?: boolean;
 }
@@ -61,8 +65,9 @@ function buildMatrix(deps: AppDependencies) {
   const events = createRoomEvents(queue);
   const names = ownNames(config.homeserver.domain, registration.senderLocalpart, config.catalog.room_alias_localpart);
   const aliasHash = (userId: string): string => Buffer.from(keyRing.mac('notice-room-alias', userId), 'base64url').toString('hex').slice(0, 32);
-  const rooms = new OwnRooms({ database, clock, homeserver, names, aliasHash });
-  return { queue, events, names, rooms };
+  const facts = new RoomFacts({ clock, homeserver });
+  const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }) };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
@@ -258,11 +263,12 @@ export function buildApp(deps: AppDependencies): App {
   const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
+  const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? noFactors });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), ...money.chores] });
   const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
@@ -274,6 +280,7 @@ export function buildApp(deps: AppDependencies): App {
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
     ...oauthRoutes(oauth),
+    ...money.routes,
   };
 
   const http = express();

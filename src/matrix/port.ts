@@ -54,3 +54,26 @@ export interface Rooms {
    */
   requireJoined(roomId: RoomId, userId: UserId): Promise<void>;
 }
+
+/** How somebody is called in a room. */
+export interface RoomProfile {
+  readonly displayName: string | undefined;
+  readonly avatarUrl: string | undefined;
+}
+
+export interface SharedRoom {
+  readonly roomId: RoomId;
+  /** Then our events carry no amounts (decision D18). */
+  readonly isEncrypted: boolean;
+  /** Everyone who is joined, by user id. */
+  readonly members: ReadonlyMap<string, RoomProfile>;
+}
+
+/** Where people meet; answered by the homeserver, at most five minutes old. */
+export interface SharedRooms {
+  /**
+   * The named room, or any that our bot is in, where all these users are joined; public-join rooms and our own don't count
+   * (decisions D18, D22). @throws AppError ROOM_NOT_ALLOWED, one and the same for every reason; SERVICE_UNAVAILABLE
+   */
+  requireShared(users: readonly UserId[], roomId: RoomId | undefined): Promise<SharedRoom>;
+}

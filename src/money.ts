@@ -1,0 +1,54 @@
+import type { Config } from './config/index.ts';
+import type { Database, Transaction } from './database/index.ts';
+import type { Routes } from './http/index.ts';
+import { createIdempotency } from './idempotency/index.ts';
+import type { Clock } from './kernel/clock.ts';
+import { invalidField } from './kernel/errors.ts';
+import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
+import { asCurrency } from './kernel/money.ts';
+import type { OwnNames } from './matrix/index.ts';
+import type { SharedRooms } from './matrix/port.ts';
+import type { KeyRing } from './security/key-ring.ts';
+import { createAccounts, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type TermsProof, type Wallet } from './wallet/index.ts';
+
+export interface MoneyDependencies {
+  readonly config: Config;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly keyRing: Pick<KeyRing, 'mac'>;
+  readonly names: OwnNames;
+  readonly sharedRooms: SharedRooms;
+  readonly proofs: TermsProof;
+}
+
+/** The features that move money, put together. */
+export interface Money {
+  readonly wallet: Wallet;
+  readonly routes: Routes;
+  readonly chores: readonly ((tx: Transaction, now: number) => Promise<unknown>)[];
+}
+
+const hourMs = 3_600_000;
+
+export function buildMoney(deps: MoneyDependencies): Money {
+  const { config, database, clock, keyRing, names } = deps;
+  const levels = levelsOf(config.wallet);
+  const defaultCurrency = asCurrency(config.wallet.default_currency);
+  const wallet = createWallet({ database, clock, levels, defaultCurrency });
+  const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
+  const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
+  const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: keyRing.mac('activation-url', walletId) }).toString()}`;
+  return {
+    wallet,
+    routes: walletRoutes({
+      database,
+      accounts: createAccounts({ database, clock, wallet, levels, defaultCurrency }),
+      resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
+      activationUrl,
+      walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),
+      defaultCurrency,
+      enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
+    }),
+    chores: [(tx, now) => idempotency.purge(tx, now)],
+  };
+}
