@@ -5,7 +5,7 @@ import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators } from './http/index.ts';
-import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/index.ts';
+import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
@@ -41,6 +41,8 @@ export interface App {
   readonly http: Express;
   readonly metrics: Metrics;
   readonly worker: Worker;
+  /** What the worker does, by kind. */
+  readonly jobs: Readonly<Record<string, JobKind>>;
   /** Starts the background work. Never waits for the homeserver. */
   start(): Promise<void>;
   /** Ends it again: running jobs finish and are recorded first. */
@@ -269,7 +271,8 @@ export function buildApp(deps: AppDependencies): App {
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), ...money.chores] });
-  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job }, metrics);
+  const jobs = { ...connection.jobs, ...money.jobs, [maintenanceKind]: maintenance.job };
+  const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
   const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock), developers);
@@ -297,6 +300,7 @@ export function buildApp(deps: AppDependencies): App {
     http,
     metrics,
     worker,
+    jobs,
     homeserverState,
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.

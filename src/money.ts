@@ -2,20 +2,24 @@ import type { Config } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import type { Routes } from './http/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
+import type { JobKind, JobQueue } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
 import { invalidField } from './kernel/errors.ts';
 import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
 import { asCurrency } from './kernel/money.ts';
 import type { OwnNames } from './matrix/index.ts';
-import type { SharedRooms } from './matrix/port.ts';
+import type { RoomEvents, SharedRooms } from './matrix/port.ts';
 import type { KeyRing } from './security/key-ring.ts';
-import { createAccounts, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type TermsProof, type Wallet } from './wallet/index.ts';
+import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
+import { createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type TermsProof, type Wallet } from './wallet/index.ts';
 
 export interface MoneyDependencies {
   readonly config: Config;
   readonly database: Database;
   readonly clock: Clock;
   readonly keyRing: Pick<KeyRing, 'mac'>;
+  readonly queue: JobQueue;
+  readonly events: RoomEvents;
   readonly names: OwnNames;
   readonly sharedRooms: SharedRooms;
   readonly proofs: TermsProof;
@@ -25,10 +29,19 @@ export interface MoneyDependencies {
 export interface Money {
   readonly wallet: Wallet;
   readonly routes: Routes;
+  readonly jobs: Readonly<Record<string, JobKind>>;
   readonly chores: readonly ((tx: Transaction, now: number) => Promise<unknown>)[];
 }
 
 const hourMs = 3_600_000;
+
+const transferPolicy = (section: Config['transfers']): TransferPolicy => ({
+  acceptance: section.recipient_acceptance,
+  acceptanceAbove: section.acceptance_above,
+  confirmMs: section.confirm_seconds * 1000,
+  acceptanceMs: section.acceptance_seconds * 1000,
+  secondEvent: section.send_second_event,
+});
 
 export function buildMoney(deps: MoneyDependencies): Money {
   const { config, database, clock, keyRing, names } = deps;
@@ -38,9 +51,13 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
   const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
   const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: keyRing.mac('activation-url', walletId) }).toString()}`;
+  const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
+  const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
   return {
     wallet,
-    routes: walletRoutes({
+    jobs: transferJobs(transfers),
+    routes: {
+      ...walletRoutes({
       database,
       accounts: createAccounts({ database, clock, wallet, levels, defaultCurrency }),
       resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
@@ -48,7 +65,9 @@ export function buildMoney(deps: MoneyDependencies): Money {
       walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),
       defaultCurrency,
       enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
-    }),
+      }),
+      ...transferRoutes({ database, transfers, wallet, idempotency }),
+    },
     chores: [(tx, now) => idempotency.purge(tx, now)],
   };
 }

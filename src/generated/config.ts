@@ -283,6 +283,52 @@ export interface ConfigFile {
     };
   };
   /**
+   * Transfers between people (section 7.2).
+   */
+  transfers: {
+    /**
+     * Whether the recipient has to accept (section 7.2.7): never, always, or above transfers.acceptance_above.
+     */
+    recipient_acceptance: 'never' | 'always' | 'above';
+    /**
+     * With recipient_acceptance above: the largest amount that needs no acceptance, in whole units of its currency.
+     */
+    acceptance_above: number;
+    /**
+     * How long a transfer can be confirmed (D8).
+     */
+    confirm_seconds: number;
+    /**
+     * How long a transfer can be accepted before the money goes back: 24 h (section 7.2.7).
+     */
+    acceptance_seconds: number;
+    /**
+     * Announce each transfer as m.tween.p2p.transfer too, the specification's second name for m.tween.wallet.p2p (D19).
+     */
+    send_second_event: boolean;
+  };
+  /**
+   * Gifts (section 7.5).
+   */
+  gifts: {
+    /**
+     * How a random gift is split. even_chance: each share is 10 % to 190 % of what remains per head. specification: 10 % to 30 % of the average, and the rest to one (D10).
+     */
+    random_algorithm: 'even_chance' | 'specification';
+    /**
+     * Most shares of one gift.
+     */
+    max_count: number;
+    /**
+     * How long a gift can be confirmed.
+     */
+    confirm_seconds: number;
+    /**
+     * How long a gift can be opened when its giver says nothing: 24 h; also the longest that a giver can say (section 7.5.2).
+     */
+    lifetime_seconds: number;
+  };
+  /**
    * Who may register mini-apps.
    */
   developers: {

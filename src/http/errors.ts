@@ -36,6 +36,12 @@ const oauthNames: Readonly<Partial<Record<ErrorCode, string>>> = {
 /** The form of RFC 6749 section 5.2. */
 const oauthBody = ({ code, message }: AppError): object => ({ error: oauthNames[code] ?? code.toLowerCase(), error_description: message });
 
+/** The envelope of specification section 12.1 with decision D13's twin, for a refusal that is an answer of its own. */
+export const errorBody = (error: AppError, now: number, requestId: string): { readonly error: object; readonly error_description: string } => ({
+  error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(now), request_id: requestId },
+  error_description: error.message,
+});
+
 /**
  * The last handler: under `/oauth2` the form of RFC 6749, elsewhere the envelope of specification section 12.1, with decision
  * D13's twin for deployed clients. Nothing internal leaks.
@@ -53,11 +59,6 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
     if (error.retryAfterMs !== undefined) res.set('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
     res.status(error.status).set('Cache-Control', 'no-store');
     if (req.path.startsWith('/oauth2/')) res.json(oauthBody(error));
-    else {
-      res.json({
-        error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(clock.now()), request_id: requestId },
-        error_description: error.message,
-      });
-    }
+    else res.json(errorBody(error, clock.now(), requestId));
   };
 }

@@ -1,4 +1,4 @@
-import type { Transaction } from '../database/index.ts';
+import type { Queryable, Transaction } from '../database/index.ts';
 import type { EventId, MiniAppId, RoomId, UserId } from '../kernel/ids.ts';
 
 /** Who of ours speaks: the bot, the payments bot, or a mini-app's virtual user (decision D11). */
@@ -76,4 +76,6 @@ export interface SharedRooms {
    * (decisions D18, D22). @throws AppError ROOM_NOT_ALLOWED, one and the same for every reason; SERVICE_UNAVAILABLE
    */
   requireShared(users: readonly UserId[], roomId: RoomId | undefined): Promise<SharedRoom>;
+  /** Whether our bot has heard that the room is encrypted; asks nobody. */
+  isKnownEncrypted(db: Queryable, roomId: RoomId): Promise<boolean>;
 }

@@ -33,3 +33,7 @@ export async function noteEncryptedRoom(db: Queryable, roomId: RoomId, now: numb
   const rows = await db.sql('encrypted_room').insert({ room_id: roomId, told_at: now }).onConflict('room_id').ignore().returning<object[]>('room_id');
   return rows.length === 1;
 }
+
+export async function isKnownEncrypted(db: Queryable, roomId: RoomId): Promise<boolean> {
+  return (await db.sql('encrypted_room').where({ room_id: roomId }).first('room_id')) !== undefined;
+}

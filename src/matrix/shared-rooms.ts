@@ -3,7 +3,7 @@ import { AppError } from '../kernel/errors.ts';
 import type { RoomId, UserId } from '../kernel/ids.ts';
 import { HomeserverError, HomeserverUnreachable } from './homeserver.ts';
 import type { SharedRoom, SharedRooms } from './port.ts';
-import { isOwnRoom } from './repo.ts';
+import { isKnownEncrypted, isOwnRoom } from './repo.ts';
 import type { RoomFacts } from './room-facts.ts';
 
 /** Rooms asked about at the same time when none is named. */
@@ -33,6 +33,7 @@ export function createSharedRooms({ database, facts }: { readonly database: Data
   };
 
   return {
+    isKnownEncrypted,
     async requireShared(users, roomId) {
       try {
         const shared = roomId === undefined ? await findAny(users) : await look(roomId, users, users);

@@ -9,3 +9,4 @@ export { createResolution } from './resolution.ts';
 export { readRoomId, readUserId, walletRoutes } from './routes.ts';
 export { mfaRequired, noFactors, requireProof, type JudgedProof, type MoneyTerms, type TermsProof } from './terms-proof.ts';
 export { reserveWalletId } from './repo.ts';
+export { createActivationNotice, type ActivationNotice } from './activation.ts';

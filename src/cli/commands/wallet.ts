@@ -61,7 +61,8 @@ async function verify(user: string, level: number, _options: object, command: Co
 async function runAudit(database: Database): Promise<{ breaks: Wallets.Break[]; totals: Wallets.BooksTotal[] }> {
   const { inSnapshot } = await import('../../database/index.ts');
   const { auditLedger, totalsOf } = await import('../../wallet/index.ts');
-  return inSnapshot(database, async (db) => ({ breaks: await auditLedger(db), totals: await totalsOf(db) }));
+  const { auditTransfers } = await import('../../transfers/index.ts');
+  return inSnapshot(database, async (db) => ({ breaks: [...(await auditLedger(db)), ...(await auditTransfers(db))], totals: await totalsOf(db) }));
 }
 
 async function audit({ json }: { json?: true }, command: Command): Promise<void> {

@@ -68,7 +68,7 @@ onBothDatabases('the wallet', (databases) => {
       expect(first.status).to.equal(200);
       expect(first.body).to.deep.include({ wallet_id: walletId, user_id: anna.userId, user_status: 'active', payment_enabled: true, balance: { available: 12.5, pending: 0, held: 0, currency: 'USD' } });
       expect((await activate(anna)).body.error.code).to.equal('INVALID_STATE_TRANSITION');
-      expect(await anna.get('/wallet/v1/verification').then(({ body }) => [body.level, body.features.p2p_send, body.verified_at])).to.deep.equal([1, true, first.body.activated_at]);
+      expect(await anna.get('/wallet/v1/verification').then(({ body }) => [body.level, body.features.p2p_send, body.verified_at] as unknown[])).to.deep.equal([1, true, first.body.activated_at]);
       const rows = JSON.stringify(await server.database.sql('wallet').where({ user_id: anna.userId }));
       expect(rows).to.contain('1.5.0').and.not.to.contain('A12345678');
     });
@@ -153,7 +153,7 @@ onBothDatabases('the wallet', (databases) => {
       const answers = await Promise.all(
         [stranger.userId, '@nobody:example.org', '@bob:elsewhere.org', '@_tmcp:example.org', `${stranger.userId}?room_id=${encodeURIComponent('!market:example.org')}`, `${bob.userId}?room_id=${encodeURIComponent('!elsewhere:example.org')}`, `${bob.userId}?room_id=${encodeURIComponent('!none:example.org')}`].map(async (who) => {
           const { status, body } = await alice.get(`/wallet/v1/resolve/${who}`);
-          return [status, body.error.code, body.error.message];
+          return [status, body.error.code, body.error.message] as [number, string, string];
         }),
       );
       expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).to.equal(1);
