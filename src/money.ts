@@ -1,5 +1,6 @@
 import type { Config } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
+import { createGifts, giftJobs, giftRoutes } from './gifts/index.ts';
 import type { Routes } from './http/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import type { JobKind, JobQueue } from './jobs/index.ts';
@@ -53,9 +54,11 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: keyRing.mac('activation-url', walletId) }).toString()}`;
   const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
   const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
+  const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
+  const gifts = createGifts({ ...deps, wallet, activation, mayHaveWallet, policy: { randomAlgorithm, maxCount, confirmMs: giftConfirm * 1000, lifetimeMs: giftLifetime * 1000 } });
   return {
     wallet,
-    jobs: transferJobs(transfers),
+    jobs: { ...transferJobs(transfers), ...giftJobs(gifts) },
     routes: {
       ...walletRoutes({
       database,
@@ -67,6 +70,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
       enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
       }),
       ...transferRoutes({ database, transfers, wallet, idempotency }),
+      ...giftRoutes({ gifts, idempotency, clock }),
     },
     chores: [(tx, now) => idempotency.purge(tx, now)],
   };

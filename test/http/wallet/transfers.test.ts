@@ -173,7 +173,7 @@ onBothDatabases('transfers between people', (databases) => {
       const cancelled = await alice.post(`/wallet/v1/p2p/${id}/cancel`);
       expect(cancelled.body).to.deep.include({ status: 'cancelled', refund_initiated: true });
       expect(await balance(alice)).to.equal(before);
-      expect((await alice.get('/wallet/v1/transactions?limit=2')).body.transactions.map(({ status }: { status: string }) => status)).to.deep.equal(['cancelled', 'rejected']);
+      expect(((await alice.get('/wallet/v1/transactions?limit=2')).body.transactions as { status: string }[]).map(({ status }) => status)).to.deep.equal(['cancelled', 'rejected']);
       expect((await eventsOf(id)).at(-1)?.content.status).to.equal('cancelled');
     });
 
