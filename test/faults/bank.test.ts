@@ -86,7 +86,7 @@ onBothDatabases('the bank under kill -9', (databases) => {
     expect((await totalsOf(database)).map(({ currency, inside }) => [currency, inside])).to.deep.equal([['USD', String(EACH_MINOR * PEOPLE.length)]]);
   };
   const sentTo = (type: string): Record<string, unknown>[] => homeserver.sent.filter((event) => event.room_id === homeserver.roomId && event.type === type).map(({ content }) => content);
-  const tally = (ids: readonly unknown[]): Map<unknown, number> => ids.reduce((counts: Map<unknown, number>, id) => counts.set(id, (counts.get(id) ?? 0) + 1), new Map());
+  const tally = (ids: readonly unknown[]): Map<unknown, number> => ids.reduce<Map<unknown, number>>((counts, id) => counts.set(id, (counts.get(id) ?? 0) + 1), new Map<unknown, number>());
   const column = (table: string, name: string, where: object | string): Promise<unknown[]> => (typeof where === 'string' ? database.sql(table).whereRaw(where) : database.sql(table).where(where)).pluck(name);
 
   it(`keeps every cent through ${SECONDS} s of transfers and gifts`, async function () {
