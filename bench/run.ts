@@ -1,7 +1,9 @@
 import { measureInbox } from './inbox.ts';
+import { measureOAuth } from './oauth.ts';
+import { measureStart } from './start.ts';
 import { report, type Measurement } from './support.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { inbox: measureInbox };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth };
 
 const chosen = process.argv.slice(2);
 const measurements: Measurement[] = [];

@@ -3,7 +3,7 @@ import express, { type Express } from 'express';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations } from './developers/index.ts';
+import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
@@ -43,6 +43,8 @@ export interface App {
   readonly worker: Worker;
   /** What the worker does, by kind. */
   readonly jobs: Readonly<Record<string, JobKind>>;
+  /** For administrators on the command line. */
+  readonly whitelist: Whitelist;
   /** Starts the background work. Never waits for the homeserver. */
   start(): Promise<void>;
   /** Ends it again: running jobs finish and are recorded first. */
@@ -301,6 +303,7 @@ export function buildApp(deps: AppDependencies): App {
     metrics,
     worker,
     jobs,
+    whitelist,
     homeserverState,
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.

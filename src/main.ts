@@ -12,7 +12,7 @@ import { requireFittingRing } from './oauth/index.ts';
 import { createLog, metricsServer } from './operations/index.ts';
 import { openKeyRing } from './security/key-ring.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
 const listen = (server: Server, port: number, host: string): Promise<number> =>
   new Promise((resolve, reject) => {

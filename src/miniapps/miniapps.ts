@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { advance } from '../kernel/advance.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { createLiveCache } from '../kernel/live-cache.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asMiniAppId, newSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
@@ -208,23 +209,29 @@ async function findRegisteredClient({ database, clock }: MiniAppsDependencies, c
 
 export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
   const { database, clock } = deps;
+  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId));
+  const change = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+    database.inTransaction((tx) => {
+      tx.afterCommit(() => clients.clear());
+      return work(tx);
+    });
   return {
     register: (registration, by, commands) =>
-      database.inTransaction(async (tx) => {
+      change(async (tx) => {
         await checkOwner(deps, tx, registration.owner, by);
         const draft = draftOf(registration, 'admin' in by ? `admin:${by.admin}` : by.developer, clock.now());
         const credentials = await create(deps, tx, draft);
         return { app: await walk(deps, tx, draft, commands), credentials };
       }),
-    move: (miniappId, commands, reason) => database.inTransaction(async (tx) => walk(deps, tx, await lock(tx, miniappId), commands, reason)),
+    move: (miniappId, commands, reason) => change(async (tx) => walk(deps, tx, await lock(tx, miniappId), commands, reason)),
     classify: (miniappId, classification) =>
-      database.inTransaction(async (tx) => {
+      change(async (tx) => {
         const app = { ...(await lock(tx, miniappId)), classification, updatedAt: clock.now() };
         await setClassification(tx, app.miniappId, classification, app.updatedAt);
         announce(deps, tx, app);
         return app;
       }),
-    adopt: (registration) => database.inTransaction((tx) => adopt(deps, tx, registration)),
+    adopt: (registration) => change((tx) => adopt(deps, tx, registration)),
     find: (miniappId, db = database) => findMiniApp(db, miniappId),
     async get(miniappId) {
       const app = await findMiniApp(database, miniappId);
@@ -243,7 +250,7 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
       if (app?.status !== 'active') throw new AppError('APP_NOT_FOUND', 'No such mini-app');
       return app;
     },
-    findClient: (clientId) => findRegisteredClient(deps, clientId),
+    findClient: (clientId) => clients.find(clientId),
     async fillCatalogue(tx) {
       for (const app of await listPublicMiniApps(tx, deps.maxStateApps)) announce(deps, tx, app);
     },

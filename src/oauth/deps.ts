@@ -14,7 +14,7 @@ import type { ClientDirectory } from './clients.ts';
 import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LimitOptions, Limits, LimitStore } from './limits.ts';
-import type { LiveSessions } from './live-sessions.ts';
+import type { LiveCache } from '../kernel/live-cache.ts';
 import type { Session } from './session-repo.ts';
 import type { StepUp } from './step-up.ts';
 
@@ -92,8 +92,8 @@ export interface OAuthParts extends OAuthDeps {
   /** Sessions that a request will open if it comes to a code, by the library's request context. */
   readonly drafts: WeakMap<object, Omit<Session, 'walletId'>>;
   readonly keys: SigningKeys;
-  readonly sessions: LiveSessions<Session>;
-  readonly clientSessions: LiveSessions<ClientSession>;
+  readonly sessions: LiveCache<Session>;
+  readonly clientSessions: LiveCache<ClientSession>;
   readonly tokens: AccessTokens;
   readonly clientTokens: ClientTokens;
   readonly ambient: AsyncLocalStorage<Transaction>;

@@ -21,6 +21,27 @@ export interface Metrics {
 
 const homeserverStates = ['unknown', 'connected', 'one_way', 'unreachable'];
 
+function loopGauges(registers: Registry[], loops: MetricsDependencies['loops']): void {
+  new Gauge({
+    name: 'tmcp_loop_last_run_timestamp_seconds',
+    help: 'When a background loop last completed a round',
+    labelNames: ['loop'],
+    registers,
+    collect() {
+      for (const [loop, { lastRunAt }] of Object.entries(loops())) this.set({ loop }, lastRunAt / 1000);
+    },
+  });
+  new Gauge({
+    name: 'tmcp_loop_healthy',
+    help: '1 while the rounds of a background loop succeed and none is overdue',
+    labelNames: ['loop'],
+    registers,
+    collect() {
+      for (const [loop, { healthy }] of Object.entries(loops())) this.set({ loop }, Number(healthy));
+    },
+  });
+}
+
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
 export function createMetrics({ database, clock, homeserverState, loops }: MetricsDependencies): Metrics {
   const registry = new Registry();
@@ -65,24 +86,7 @@ export function createMetrics({ database, clock, homeserverState, loops }: Metri
       for (const state of homeserverStates) this.set({ state }, state === current ? 1 : 0);
     },
   });
-  new Gauge({
-    name: 'tmcp_loop_last_run_timestamp_seconds',
-    help: 'When a background loop last completed a round',
-    labelNames: ['loop'],
-    registers,
-    collect() {
-      for (const [loop, { lastRunAt }] of Object.entries(loops())) this.set({ loop }, lastRunAt / 1000);
-    },
-  });
-  new Gauge({
-    name: 'tmcp_loop_healthy',
-    help: '1 while the rounds of a background loop succeed and none is overdue',
-    labelNames: ['loop'],
-    registers,
-    collect() {
-      for (const [loop, { healthy }] of Object.entries(loops())) this.set({ loop }, Number(healthy));
-    },
-  });
+  loopGauges(registers, loops);
   return {
     registry,
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),

@@ -91,6 +91,10 @@ export class ServerProcess {
     if (this.#child?.running === true) await this.#child.end('SIGTERM');
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Sends a signal and does not wait. */
   signal(signal: NodeJS.Signals): void {
     this.#child?.signal(signal);

@@ -4,6 +4,7 @@ import type { AdminTokens } from '../../security/admin-tokens.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf, integer, shortName } from '../options.ts';
+import { addWhitelist } from './whitelist.ts';
 import { counted, print, printJson, printTable, say, shownTime } from '../output.ts';
 
 const dayMs = 24 * 60 * 60_000;
@@ -47,7 +48,7 @@ async function revoke(name: string, _options: object, command: Command): Promise
 
 /** `tmcp admin` */
 export function addAdmin(program: Command): void {
-  const admin = program.command('admin').summary("administrators' tokens").description('What administrators present to the HTTP interface.');
+  const admin = program.command('admin').summary("administrators' tokens, and the developer whitelist").description('What administrators present to the HTTP interface, and who may be a developer.');
   admin
     .command('token')
     .summary('make a token for an administrator')
@@ -70,4 +71,5 @@ export function addAdmin(program: Command): void {
     .description('Revokes every token that was made for this name, at once. Fails when none was good.')
     .addHelpText('after', '\nExample: tmcp admin tokens revoke alice')
     .action(revoke);
+  addWhitelist(admin);
 }
