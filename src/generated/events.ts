@@ -130,6 +130,14 @@ export interface GiftExpiredContent {
     [k: string]: unknown;
   };
   /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
    * Identifies this delivery: the same in a repeat, if there ever is one
    */
   delivery_id: string;
@@ -1094,6 +1102,14 @@ export interface GiftOpenedContent {
         }
       ];
   /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
    * Identifies this delivery: the same in a repeat, if there ever is one
    */
   delivery_id: string;
@@ -1434,6 +1450,14 @@ export interface WalletP2PStatusContent {
     [k: string]: unknown;
   };
   timestamp: string;
+  /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
   /**
    * Identifies this delivery: the same in a repeat, if there ever is one
    */

@@ -9,7 +9,9 @@ function placesOf({ roomId, giver, recipient }: Gift): Place[] {
   return [{ noticesOf: giver }, ...(recipient === undefined ? [] : [{ noticesOf: recipient }])];
 }
 
-const said = (gift: Gift, type: string, content: Record<string, unknown>): OutboundEvent[] => placesOf(gift).map((place) => ({ place, speaker: 'payments', type, content }));
+/** The first event of a gift is remembered, and the others refer to it. */
+const said = (gift: Gift, type: string, content: Record<string, unknown>): OutboundEvent[] =>
+  placesOf(gift).map((place) => ({ place, speaker: 'payments', type, content, ...(type === 'm.tween.gift' ? { remember: gift.id } : { relatesTo: gift.id }) }));
 
 const leadersShown = 10;
 

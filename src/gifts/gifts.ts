@@ -72,6 +72,8 @@ export interface Gifts {
   open(userId: UserId, id: string): Promise<GiftWithShares & { readonly share: OpenedShare }>;
   /** For the giver and whoever may open it. @throws AppError GIFT_NOT_FOUND for everybody else */
   get(userId: UserId, id: string): Promise<GiftWithShares>;
+  /** Id of the Matrix event that announced it where this user sees it, once it is there. */
+  findEventId(userId: UserId, gift: Gift): Promise<string | undefined>;
   /** Part of a job: gives back what is left when the time is over, and does nothing to a gift that goes on or has ended. */
   expire(tx: Transaction, id: string): Promise<void>;
 }
@@ -93,7 +95,7 @@ class GiftTable implements Gifts {
     const { sharedRooms, proofs, mayHaveWallet } = this.#deps;
     const { giver, recipient, roomId, amountMinor, currency } = request;
     this.#check(request);
-    const { isEncrypted, members } = await sharedRooms.requireShared([giver, ...(recipient === undefined ? [] : [recipient])], roomId);
+    const { isEncrypted, members } = await sharedRooms.requireShared([giver, ...(recipient === undefined ? [] : [recipient])], roomId, { askAnew: request.type === 'group' });
     const proof = authProof === undefined ? undefined : await proofs.prove(giver, { id: proofId, amountMinor, currency, recipient: recipientOf(request) }, authProof);
     return {
       roomEncrypted: roomId !== undefined && isEncrypted,
@@ -162,6 +164,11 @@ class GiftTable implements Gifts {
     const { database } = this.#deps;
     const gift = await this.#requireVisible(await findGift(database, id), userId);
     return { gift, opened: await listOpened(database, id) };
+  }
+
+  findEventId(userId: UserId, gift: Gift): Promise<string | undefined> {
+    const { database, events } = this.#deps;
+    return events.findEventId(database, gift.roomId === undefined ? { noticesOf: userId } : { room: gift.roomId }, gift.id);
   }
 
   async expire(tx: Transaction, id: string): Promise<void> {

@@ -111,6 +111,10 @@ export function giftRoutes(deps: GiftRoutesDependencies): Routes {
         stats: { total_opened: gift.opened, total_remaining: gift.count - gift.opened, your_rank: opened.findIndex(({ n }) => n === share.n) + 1 },
       });
     },
-    getGift: async (request) => answer(giftView(await gifts.get(who(request), idIn(request)))),
+    getGift: async (request) => {
+      const found = await gifts.get(who(request), idIn(request));
+      const eventId = await gifts.findEventId(who(request), found.gift);
+      return answer({ ...giftView(found), ...(eventId === undefined ? {} : { event_id: eventId }) });
+    },
   };
 }

@@ -58,9 +58,9 @@ export class RoomFacts {
   }
 
   /** Who is joined, with their names there; undefined where our bot is not. `wanting` names those whose absence is asked about anew. */
-  async membersOf(roomId: RoomId, wanting: readonly string[] = []): Promise<ReadonlyMap<string, RoomProfile> | undefined> {
+  async membersOf(roomId: RoomId, wanting: readonly string[] = [], askAnew = false): Promise<ReadonlyMap<string, RoomProfile> | undefined> {
     const known = this.#members.get(roomId);
-    if (known !== undefined && wanting.every((userId) => known.has(userId))) return known;
+    if (!askAnew && known !== undefined && wanting.every((userId) => known.has(userId))) return known;
     try {
       const { joined } = await this.#deps.homeserver.request<{ joined: Record<string, { display_name?: string | null; avatar_url?: string | null }> }>('GET', path.joinedMembers(roomId));
       return this.#members.set(roomId, new Map(Object.entries(joined).map(([userId, { display_name: displayName, avatar_url: avatarUrl }]) => [userId, { displayName: displayName ?? undefined, avatarUrl: avatarUrl ?? undefined }])));

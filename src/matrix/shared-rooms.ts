@@ -14,8 +14,8 @@ const notAllowed = (): AppError => new AppError('ROOM_NOT_ALLOWED', 'This room c
 /** Where people meet, for what needs that (decisions D18, D22). */
 export function createSharedRooms({ database, facts }: { readonly database: Database; readonly facts: RoomFacts }): SharedRooms {
   /** Undefined unless all are joined and the room counts: it is not ours, and not open to everybody. */
-  const look = async (roomId: RoomId, users: readonly UserId[], wanting: readonly UserId[]): Promise<SharedRoom | undefined> => {
-    const members = await facts.membersOf(roomId, wanting);
+  const look = async (roomId: RoomId, users: readonly UserId[], wanting: readonly UserId[], askAnew = false): Promise<SharedRoom | undefined> => {
+    const members = await facts.membersOf(roomId, wanting, askAnew);
     if (members === undefined || !users.every((userId) => members.has(userId))) return undefined;
     if (await isOwnRoom(database, roomId)) return undefined;
     const { isPublic, isEncrypted } = await facts.natureOf(roomId);
@@ -34,9 +34,9 @@ export function createSharedRooms({ database, facts }: { readonly database: Data
 
   return {
     isKnownEncrypted,
-    async requireShared(users, roomId) {
+    async requireShared(users, roomId, { askAnew = false } = {}) {
       try {
-        const shared = roomId === undefined ? await findAny(users) : await look(roomId, users, users);
+        const shared = roomId === undefined ? await findAny(users) : await look(roomId, users, users, askAnew);
         if (shared === undefined) throw notAllowed();
         return shared;
       } catch (error) {

@@ -36,7 +36,7 @@ export function transferContent(transfer: Transfer, hidden: boolean, now: number
 }
 
 export const transferEvents = (transfer: Transfer, hidden: boolean, now: number, types: readonly string[]): OutboundEvent[] =>
-  placesOf(transfer).flatMap((place) => types.map((type) => ({ place, speaker: 'payments' as const, type, content: transferContent(transfer, hidden, now) })));
+  placesOf(transfer).flatMap((place) => types.map((type, n) => ({ place, speaker: 'payments' as const, type, content: transferContent(transfer, hidden, now), ...(n === 0 ? { remember: transfer.id } : {}) })));
 
 type Outcome = Exclude<TransferStatus, 'pending_authorization' | 'pending_recipient_acceptance'>;
 const outcomes: Readonly<Record<Outcome, { readonly at: string; readonly visual: object }>> = {
@@ -50,5 +50,5 @@ const outcomes: Readonly<Record<Outcome, { readonly at: string; readonly visual:
 export function statusEvents(transfer: Transfer & { readonly status: Outcome }, now: number): OutboundEvent[] {
   const { at, visual } = outcomes[transfer.status];
   const content = { transfer_id: transfer.id, status: transfer.status, [at]: isoTime(now), sender: party(transfer.payer), recipient: party(transfer.payee), visual, timestamp: isoTime(now) };
-  return placesOf(transfer).map((place) => ({ place, speaker: 'payments' as const, type: 'm.tween.wallet.p2p.status', content }));
+  return placesOf(transfer).map((place) => ({ place, speaker: 'payments' as const, type: 'm.tween.wallet.p2p.status', content, relatesTo: transfer.id }));
 }

@@ -104,6 +104,10 @@ export function transferRoutes(deps: TransferRoutesDependencies): Routes {
       const transfer = await transfers.cancel(who(request), idIn(request));
       return answer({ ...transferView(transfer), ...refundOf(transfer) });
     },
-    getTransfer: async (request) => answer(transferView(await transfers.get(who(request), idIn(request)))),
+    getTransfer: async (request) => {
+      const transfer = await transfers.get(who(request), idIn(request));
+      const eventId = await transfers.findEventId(who(request), transfer);
+      return answer({ ...transferView(transfer), ...(eventId === undefined ? {} : { event_id: eventId }) });
+    },
   };
 }

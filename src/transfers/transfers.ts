@@ -68,6 +68,8 @@ export interface Transfers {
   cancel(payer: UserId, id: string): Promise<Transfer>;
   /** For either of the two. @throws AppError TRANSFER_NOT_FOUND for everybody else */
   get(userId: UserId, id: string): Promise<Transfer>;
+  /** Id of the Matrix event that announced it where this user sees it, once it is there. */
+  findEventId(userId: UserId, transfer: Transfer): Promise<string | undefined>;
   /** Part of a job: ends a transfer whose time is over, and does nothing to any other. */
   expire(tx: Transaction, id: string): Promise<void>;
 }
@@ -156,6 +158,11 @@ class TransferDesk implements Transfers {
   async get(userId: UserId, id: string): Promise<Transfer> {
     const transfer = await findTransfer(this.#deps.database, id);
     return requireRole(transfer, userId, transfer?.payee === userId ? 'payee' : 'payer');
+  }
+
+  findEventId(userId: UserId, transfer: Transfer): Promise<string | undefined> {
+    const { database, events } = this.#deps;
+    return events.findEventId(database, transfer.roomId === undefined ? { noticesOf: userId } : { room: transfer.roomId }, transfer.id);
   }
 
   async expire(tx: Transaction, id: string): Promise<void> {

@@ -142,6 +142,13 @@ onBothDatabases('the bank under kill -9', (databases) => {
     once(sentTo('m.tween.gift.opened').map(({ gift_id: id, opened_by: by }) => `${String(id)} ${String(by)}`), opened.map(({ gift_id, opened_by }) => `${gift_id} ${opened_by}`));
   });
 
+  it('related each later event to the first of its transfer or gift, across restarts', async () => {
+    const first = new Map(homeserver.sent.map(({ event_id: eventId, type, content }) => [`${type === 'm.tween.gift' ? String(content.gift_id) : type === 'm.tween.wallet.p2p' ? String(content.transfer_id) : ''}`, eventId]));
+    const later = ['m.tween.wallet.p2p.status', 'm.tween.gift.opened'].flatMap(sentTo);
+    const wrong = later.filter((content) => (content['m.relates_to'] as { event_id: string } | undefined)?.event_id !== first.get(String(content.transfer_id ?? content.gift_id)));
+    expect(wrong).to.deep.equal([]);
+  });
+
   it('passes tmcp wallet audit beside the running server', async function () {
     this.timeout(60_000);
     expect(await tmcpJson(['wallet', 'audit', '--json'], { env: servers[0]!.env })).to.deep.include({ breaks: [] });

@@ -4,6 +4,7 @@ import { openDatabase, type Database } from '../../src/database/index.ts';
 import { loadEventSchemas } from '../../src/http/index.ts';
 import { proofOf } from '../http/wallet/fake-proofs.ts';
 import { call, firstPartyToken, type ApiResponse } from '../support/api.ts';
+import { eventually } from '../support/eventually.ts';
 import type { MatrixUser, ReceivedEvent } from '../support/matrix-user.ts';
 import { startNeighbourhood, type Neighbourhood } from '../support/neighbourhood.ts';
 import { tmcpPrints } from '../support/tmcp.ts';
@@ -54,6 +55,7 @@ describe('money on a real homeserver', () => {
     expect(atBob).to.include({ sender: PAYMENTS, roomId });
     expect(atBob.content).to.include({ amount: '12.50', amount_minor: 1250, currency: 'USD', note: 'Lunch money', status: 'completed' });
     expect(checkContent(atBob.type, atBob.content)).to.deep.equal([]);
+    await eventually(async () => expect((await call(town.server.url, 'GET', `/wallet/v1/p2p/${id}`, { token: tokens.get(bob)! })).body.event_id).to.equal(atBob.eventId), { description: 'the id of the event' });
   });
 
   it('tells somebody who has no active account, in the notice room and in the named one', async () => {
@@ -97,6 +99,7 @@ describe('money on a real homeserver', () => {
     expect(share.status, JSON.stringify(share.body)).to.equal(200);
     const opened = await alice.waitForEvent((event) => event.type === 'm.tween.gift.opened' && event.content.gift_id === id, { description: 'the opening' });
     expect(opened.content).to.include({ opened_by: bob.userId, remaining_count: 1, amount_minor: Math.round(100 * (share.body.amount_received as number)) });
+    expect(opened.content['m.relates_to']).to.deep.equal({ rel_type: 'm.reference', event_id: created.eventId });
     for (const event of [created, opened]) expect(checkContent(event.type, event.content)).to.deep.equal([]);
   });
 

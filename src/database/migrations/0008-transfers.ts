@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 export async function up(sql: Knex): Promise<void> {
   await createP2pTransfers(sql);
   await createGifts(sql);
+  await createSentEvents(sql);
 }
 
 async function createP2pTransfers(sql: Knex): Promise<void> {
@@ -72,5 +73,16 @@ async function createGifts(sql: Knex): Promise<void> {
     table.text('gift_id').notNullable().references('gift.id');
     table.text('user_id').notNullable();
     table.primary(['gift_id', 'user_id']);
+  });
+}
+
+/** Ids of events that later ones refer to. */
+async function createSentEvents(sql: Knex): Promise<void> {
+  await sql.schema.createTable('sent_event', (table) => {
+    /** The stream of the queue: a room, or somebody's notices. */
+    table.text('place').notNullable();
+    table.text('name').notNullable();
+    table.text('event_id').notNullable();
+    table.primary(['place', 'name']);
   });
 }

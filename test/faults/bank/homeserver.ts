@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { startServer, type TestServer } from '../../support/http-server.ts';
 
 interface SentEvent {
+  readonly event_id: string;
   readonly room_id: string;
   readonly type: string;
   readonly txnId: string;
@@ -47,7 +48,7 @@ export async function startBankHomeserver(people: readonly string[]): Promise<Ba
       if (known !== undefined) return [200, { event_id: known }];
       const eventId = `$event${sent.length}`;
       byTxnId.set(txnId, eventId);
-      sent.push({ room_id: room, type, txnId, content, origin_server_ts: Date.now() });
+      sent.push({ event_id: eventId, room_id: room, type, txnId, content, origin_server_ts: Date.now() });
       return [200, { event_id: eventId }];
     }
     if (path === '/v3/createRoom') return [200, { room_id: `!made${(rooms += 1)}:example.org` }];
