@@ -10,9 +10,13 @@ interface ParserError {
   status?: number;
 }
 
+/** PostgreSQL's lock_not_available, SQLite's busy: somebody held what this request needed for longer than it may wait. */
+const isBusy = (error: unknown): boolean => ['55P03', 'SQLITE_BUSY'].includes(String((error as { code?: unknown } | null | undefined)?.code));
+
 /** What express's own parsers and router throw, said in our words. */
 function asAppError(error: unknown): AppError | undefined {
   if (error instanceof AppError) return error;
+  if (isBusy(error)) return new AppError('SERVICE_UNAVAILABLE', 'The database is busy just now', { retryAfterMs: 1000 });
   const { type, status } = (error ?? {}) as ParserError;
   if (type === 'entity.too.large') return new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large');
   if (type === 'entity.parse.failed') return new AppError('INVALID_REQUEST', 'body: is not valid JSON', { details: [{ field: 'body', problem: 'is not valid JSON' }] });
@@ -50,6 +54,7 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const requestId = res.locals.requestId as string;
     const known = asAppError(thrown);
+    if (isBusy(thrown)) log.warn({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown) }, 'request gave up waiting for the database');
     if (known === undefined) {
       log.error({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, 'request failed');
     }

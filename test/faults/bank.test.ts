@@ -55,6 +55,9 @@ onBothDatabases('the bank under kill -9', (databases) => {
             TMCP_JOBS_LEASE_SECONDS: '5',
             TMCP_TRANSFERS_RECIPIENT_ACCEPTANCE: 'above',
             TMCP_TRANSFERS_ACCEPTANCE_ABOVE: '5',
+            // So short that much of what waits is overtaken by its deadline.
+            TMCP_TRANSFERS_ACCEPTANCE_SECONDS: '3',
+            TMCP_GIFTS_LIFETIME_SECONDS: '3',
           },
         }),
       );
@@ -116,6 +119,17 @@ onBothDatabases('the bank under kill -9', (databases) => {
     expect(ledger.wrong).to.deep.equal([]);
   });
 
+  it('brought everything to an end, with the money of what expired back where it came from', async function () {
+    this.timeout(SETTLED_WITHIN_MS + 5000);
+    const open = async (): Promise<number> => (await count('p2p_transfer', { status: 'pending_recipient_acceptance' })) + (await count('gift', { status: 'active' })) + (await count('gift', { status: 'partially_opened' }));
+    await eventually(async () => expect(await open()).to.equal(0), { description: 'every deadline is kept', timeoutMs: SETTLED_WITHIN_MS });
+    await assertBooks();
+    const held = await database.sql('ledger_account').whereNot({ dr_pending: 0 }).orWhereNot({ cr_pending: 0 }).select('id');
+    const inEscrow = await database.sql('ledger_account').where({ kind: 'gift_escrow' }).andWhereRaw('cr_posted <> dr_posted').select('id');
+    expect([held, inEscrow]).to.deep.equal([[], []]);
+    console.log(`      ${await count('p2p_transfer', { status: 'expired' })} transfers and ${await count('gift', { status: 'expired' })} gifts expired`);
+  });
+
   it('executed no key twice, and did all that it had acknowledged', async () => {
     expect([...ledger.answers].filter(([, answers]) => answers.size !== 1)).to.deep.equal([]);
     expect((await count('p2p_transfer')) + (await count('gift'))).to.equal(ledger.answers.size);
@@ -138,13 +152,14 @@ onBothDatabases('the bank under kill -9', (databases) => {
     once(sentTo('m.tween.wallet.p2p').map(({ transfer_id: id }) => id), await column('p2p_transfer', 'id', 'txn_id IS NOT NULL'));
     once(sentTo('m.tween.wallet.p2p.status').map(({ transfer_id: id }) => id), await column('p2p_transfer', 'id', `acceptance_required = 1 AND txn_id IS NOT NULL AND status <> 'pending_recipient_acceptance'`));
     once(sentTo('m.tween.gift').map(({ gift_id: id }) => id), await column('gift', 'id', {}));
+    once(sentTo('m.tween.gift.expired').map(({ gift_id: id }) => id), await column('gift', 'id', { status: 'expired' }));
     const opened = await database.sql<{ gift_id: string; opened_by: string }>('gift_share').whereNotNull('opened_by');
     once(sentTo('m.tween.gift.opened').map(({ gift_id: id, opened_by: by }) => `${String(id)} ${String(by)}`), opened.map(({ gift_id, opened_by }) => `${gift_id} ${opened_by}`));
   });
 
   it('related each later event to the first of its transfer or gift, across restarts', async () => {
-    const first = new Map(homeserver.sent.map(({ event_id: eventId, type, content }) => [`${type === 'm.tween.gift' ? String(content.gift_id) : type === 'm.tween.wallet.p2p' ? String(content.transfer_id) : ''}`, eventId]));
-    const later = ['m.tween.wallet.p2p.status', 'm.tween.gift.opened'].flatMap(sentTo);
+    const first = new Map(homeserver.sent.map(({ event_id: eventId, type, content }) => [type === 'm.tween.gift' ? String(content.gift_id) : type === 'm.tween.wallet.p2p' ? String(content.transfer_id) : '', eventId]));
+    const later = ['m.tween.wallet.p2p.status', 'm.tween.gift.opened', 'm.tween.gift.expired'].flatMap(sentTo);
     const wrong = later.filter((content) => (content['m.relates_to'] as { event_id: string } | undefined)?.event_id !== first.get(String(content.transfer_id ?? content.gift_id)));
     expect(wrong).to.deep.equal([]);
   });
