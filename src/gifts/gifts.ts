@@ -4,7 +4,7 @@ import { advance } from '../kernel/advance.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { isUserId, newId, randomBelow, type RoomId, type UserId } from '../kernel/ids.ts';
-import { amountNumber, type Money } from '../kernel/money.ts';
+import type { Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import { mfaRequired, requireProof, type ActivationNotice, type JudgedProof, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { split } from './distribution.ts';
@@ -110,7 +110,7 @@ class GiftTable implements Gifts {
     const { giver, amountMinor, currency, count, distribution } = request;
     await wallet.requireMaySend(giver, request, tx);
     if (request.recipient !== undefined) await wallet.requireMayReceive(request.recipient, tx);
-    await this.#requireFunds(tx, request);
+    await wallet.requireFunds(giver, request, tx);
     const now = clock.now();
     const gift: Gift = {
       ...request,
@@ -197,12 +197,6 @@ class GiftTable implements Gifts {
     if (count > policy.maxCount) throw invalidField('count', `is at most ${policy.maxCount}`);
     if (amountMinor < count) throw invalidField('count', 'is more than there are minor units of the currency in the amount');
     if (lifetimeMs !== undefined && lifetimeMs > policy.lifetimeMs) throw invalidField('expires_in_seconds', `is at most ${policy.lifetimeMs / 1000}`);
-  }
-
-  async #requireFunds(tx: Transaction, { giver, amountMinor, currency }: GiftRequest): Promise<void> {
-    const available = await this.#deps.wallet.available(tx, { user: giver }, currency);
-    if (available >= amountMinor) return;
-    throw new AppError('INSUFFICIENT_FUNDS', 'Wallet balance too low', { details: { required_amount: amountNumber(amountMinor, currency), available_balance: amountNumber(available, currency), currency } });
   }
 
   #isOver = ({ expiresAt }: Gift): boolean => this.#deps.clock.now() >= expiresAt;

@@ -42,9 +42,6 @@ const retryAfterMs = 1000;
 
 const inProgress = (): AppError => new AppError('REQUEST_IN_PROGRESS', 'The first request with this idempotency key is still running', { retryAfterMs });
 
-/** Another process committed an answer between our look and our write. */
-class Overtaken extends Error {}
-
 const hashOf = (body: KeyedRequest['body']): string => sha256Hex(canonicalJson(Object.fromEntries(Object.entries(body).filter(([name]) => !credentials.has(name)))));
 
 function replay(kept: KeptAnswer, requestHash: string): ApiAnswer {
@@ -65,7 +62,7 @@ export function createIdempotency({ database, clock, keepMs }: IdempotencyDepend
       if (meanwhile !== undefined) return replay(meanwhile, requestHash);
       const answer = await steps.work(tx, prepared);
       const body = JSON.stringify(answer.body);
-      if (!(await insertAnswer(tx, request, { requestHash, status: answer.status, body }, clock.now()))) throw new Overtaken();
+      if (!(await insertAnswer(tx, request, { requestHash, status: answer.status, body }, clock.now()))) throw inProgress();
       return { ...answer, body: new JsonText(body) };
     });
   }
@@ -78,9 +75,6 @@ export function createIdempotency({ database, clock, keepMs }: IdempotencyDepend
       running.add(name);
       try {
         return await execute(request, requestHash, name, steps);
-      } catch (error) {
-        if (!(error instanceof Overtaken)) throw error;
-        return replay((await findAnswer(database, request))!, requestHash);
       } finally {
         running.delete(name);
       }

@@ -4,7 +4,7 @@ import { advance } from '../kernel/advance.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
-import { amountNumber, exponentOf, type Money } from '../kernel/money.ts';
+import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import { mfaRequired, requireProof, type ActivationNotice, type ReleaseOutcome, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { statusEvents, transferEvents } from './events.ts';
@@ -109,13 +109,9 @@ class TransferDesk implements Transfers {
 
   async initiate(tx: Transaction, request: TransferRequest, { roomEncrypted }: Preparation): Promise<Transfer> {
     const { wallet, queue, clock, policy } = this.#deps;
-    const { amountMinor, currency } = request;
     await wallet.requireMaySend(request.payer, request, tx);
     await wallet.requireMayReceive(request.payee, tx);
-    const available = await wallet.available(tx, { user: request.payer }, currency);
-    if (available < amountMinor) {
-      throw new AppError('INSUFFICIENT_FUNDS', 'Wallet balance too low', { details: { required_amount: amountNumber(amountMinor, currency), available_balance: amountNumber(available, currency), currency } });
-    }
+    await wallet.requireFunds(request.payer, request, tx);
     const now = clock.now();
     const transfer: Transfer = { ...request, id: newId('p2p'), roomEncrypted, status: 'pending_authorization', acceptanceRequired: this.#needsAcceptance(request), txnId: undefined, reason: undefined, createdAt: now, expiresAt: now + policy.confirmMs, settledAt: undefined };
     await insertTransfer(tx, transfer);

@@ -51,6 +51,8 @@ export interface Wallet {
   open(tx: Transaction, userId: UserId, currency?: Currency): Promise<WalletRecord>;
   /** Whether this user could send this much, apart from the balance. @throws AppError USER_SUSPENDED, P2P_SEND_NOT_ALLOWED, AMOUNT_EXCEEDS_LIMIT, DAILY_LIMIT_EXCEEDED, MONTHLY_LIMIT_EXCEEDED */
   requireMaySend(userId: UserId, money: Money, db?: Queryable): Promise<WalletRecord>;
+  /** As things stand now; when the money moves, the ledger looks again. @throws AppError INSUFFICIENT_FUNDS */
+  requireFunds(userId: UserId, money: Money, db?: Queryable): Promise<void>;
   /** @throws AppError USER_SUSPENDED */
   requireMayReceive(userId: UserId, db?: Queryable): Promise<void>;
   /** At once and for good. Returns its transaction id. @throws AppError as requireMaySend, requireMayReceive, and INSUFFICIENT_FUNDS */

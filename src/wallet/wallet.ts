@@ -4,7 +4,7 @@ import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import { amountNumber, type Currency, type Money } from '../kernel/money.ts';
 import { insertHistory, setHistoryStatus, type HistoryEntry, type HistoryStatus } from './history-repo.ts';
-import { availableIn, createLedger, type Ledger } from './ledger/ledger.ts';
+import { availableIn, createLedger, insufficient, type Ledger } from './ledger/ledger.ts';
 import { findAccount, findOwner, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
 import { limitsOf, maySendAt, windowsAt, type LevelTable, type Limits, type LimitWindow, type Period } from './levels.ts';
 import { statusOf, type Movement, type MovementCode, type Party, type Wallet, type WalletRecord } from './port.ts';
@@ -77,6 +77,11 @@ class LedgerWallet implements Wallet {
       if (used + reserved + money.amountMinor > limit) throw exceeded[window.period]({ ...money, amountMinor: limit });
     }
     return wallet;
+  }
+
+  async requireFunds(userId: UserId, money: Money, db: Queryable = this.#deps.database): Promise<void> {
+    const account = await findAccount(db, accountOf({ user: userId }), money.currency);
+    if (account === undefined || availableIn(account) < money.amountMinor) throw insufficient(account, money);
   }
 
   async requireMayReceive(userId: UserId, db: Queryable = this.#deps.database): Promise<void> {

@@ -263,7 +263,7 @@ describe('configuration', () => {
       expect(problems({ TMCP_SERVER_HOST: '0.0.0.0' }, 'security: {').map(({ key }) => key)).to.deep.equal(['config.yaml']);
       expect(messages({}, 'server:\n\tport: 1\n')[0]).to.equal('config.yaml: line 2, column 1: a tab is used as indentation; allowed: valid YAML 1.2');
       expect(messages({}, '- a\n- b\n')).to.deep.equal([
-        'config.yaml: is not a section (config.yaml); allowed: a section with server, database, redis, homeserver, appservice, mas, oauth, wallet, developers, catalog, jobs, metrics, log, rate_limits, security',
+        'config.yaml: is not a section (config.yaml); allowed: a section with server, database, redis, homeserver, appservice, mas, oauth, wallet, transfers, gifts, developers, catalog, jobs, metrics, log, rate_limits, security',
       ]);
     });
 
@@ -285,6 +285,12 @@ describe('configuration', () => {
       const mas = { TMCP_MAS_CLIENT_ID: 'id', TMCP_MAS_CLIENT_SECRET: secret };
       expect(problems({ ...mas, TMCP_MAS_ISSUER: 'http://auth.example.org/' }).map(({ key }) => key)).to.deep.equal(['mas.issuer']);
       expect(load({ ...mas, TMCP_MAS_ISSUER: 'http://localhost:8080/' }).mas?.issuer).to.equal('http://localhost:8080/');
+    });
+
+    it('wants a currency that there is', () => {
+      expect(problems({ TMCP_WALLET_DEFAULT_CURRENCY: 'ABC' }).map(({ key, problem }) => [key, problem])).to.deep.equal([['wallet.default_currency', 'is "ABC", which is no currency']]);
+      expect(problems({ TMCP_WALLET_DEFAULT_CURRENCY: 'usd' }).map(({ key }) => key)).to.deep.equal(['wallet.default_currency']);
+      expect(load({ TMCP_WALLET_DEFAULT_CURRENCY: 'NGN' }).wallet.default_currency).to.equal('NGN');
     });
 
     it('wants an address and a key of a remote wallet', () => {

@@ -65,9 +65,12 @@ const queries: Readonly<Record<string, string>> = {
     WHERE w.amount <> t.amount OR w.currency <> t.currency OR w.status NOT IN ('completed', 'pending', 'cancelled', 'rejected', 'expired')
        OR (w.status = 'completed') <> (t.kind = 'single' OR COALESCE(e.kind, '') = 'post')
        OR (w.status = 'pending') <> (t.kind = 'pending' AND e.id IS NULL)`,
-  'every movement of a wallet is in its history': `
-    SELECT t.id, t.code, a.owner FROM ledger_transfer t JOIN ledger_account a ON a.kind = 'wallet' AND (a.id = t.debit OR a.id = t.credit)
-    LEFT JOIN wallet_history w ON w.txn_id = t.id AND w.user_id = a.owner WHERE t.kind IN ('single', 'pending') AND w.txn_id IS NULL`,
+  'every movement of a wallet is in its history': ['debit', 'credit']
+    .map(
+      (side) => `SELECT t.id, t.code, a.owner FROM ledger_transfer t JOIN ledger_account a ON a.id = t.${side} AND a.kind = 'wallet'
+        LEFT JOIN wallet_history w ON w.txn_id = t.id AND w.user_id = a.owner WHERE t.kind IN ('single', 'pending') AND w.txn_id IS NULL`,
+    )
+    .join(' UNION ALL '),
   'whoever has an account has a wallet': `
     SELECT a.id, a.owner FROM ledger_account a LEFT JOIN wallet w ON w.user_id = a.owner WHERE a.kind = 'wallet' AND w.user_id IS NULL`,
 };

@@ -36,7 +36,7 @@ export const availableIn = ({ crPosted, drPosted, drPending }: Account): number 
 
 const settled = (): AppError => new AppError('INVALID_STATE_TRANSITION', 'This hold has ended already');
 
-function insufficient(account: Account | undefined, { amountMinor, currency }: Money): AppError {
+export function insufficient(account: Account | undefined, { amountMinor, currency }: Money): AppError {
   const available = account === undefined ? 0 : availableIn(account);
   return new AppError('INSUFFICIENT_FUNDS', 'Wallet balance too low', { details: { required_amount: amountNumber(amountMinor, currency), available_balance: amountNumber(available, currency), currency } });
 }
