@@ -4,19 +4,20 @@ import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
-import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators } from './http/index.ts';
+import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type ClientPrincipal, type SessionPrincipal } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
-import type { Clock } from './kernel/clock.ts';
+import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMoney } from './money.ts';
-import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type Actor, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth, type OAuthAudit } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
+import { auditRoutes, createAudit, sealingKind, type AuditParty, type AuditRecord } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { noFactors, type TermsProof } from './wallet/index.ts';
@@ -45,6 +46,7 @@ export interface App {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** For administrators on the command line. */
   readonly whitelist: Whitelist;
+  readonly admins: AdminTokens;
   /** Starts the background work. Never waits for the homeserver. */
   start(): Promise<void>;
   /** Ends it again: running jobs finish and are recorded first. */
@@ -71,12 +73,13 @@ function buildMatrix(deps: AppDependencies) {
   const aliasHash = (userId: string): string => Buffer.from(keyRing.mac('notice-room-alias', userId), 'base64url').toString('hex').slice(0, 32);
   const facts = new RoomFacts({ clock, homeserver });
   const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
-  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }) };
+  const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>): MiniApps {
   const { config, database, clock, keyRing } = deps;
   return createMiniApps({
     database,
@@ -86,6 +89,7 @@ function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownersh
     miniappUser: (miniappId) => names.miniappUser(miniappId),
     ownership,
     endSessions,
+    audit: (tx, { action, by, miniappId, details }) => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
     maxStateApps: config.catalog.max_state_apps,
   });
 }
@@ -122,6 +126,31 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   },
 });
 
+const registryActor = (by: Actor): AuditParty => ('admin' in by ? { kind: 'administrator', id: by.admin } : 'developer' in by ? { kind: 'developer', id: by.developer } : { kind: 'system', id: 'manifest' });
+
+/** `admin:NAME`, as the developers' parts write who acted; anything else is no person. */
+const developerActor = (by: string): AuditParty => (by.startsWith('admin:') ? { kind: 'administrator', id: by.slice('admin:'.length) } : { kind: by === 'config' ? 'system' : 'command_line', id: by });
+
+const oauthRecord = (entry: OAuthAudit): AuditRecord => {
+  const user = { kind: 'user', id: entry.userId ?? '' };
+  if (entry.action === 'scopes.revoked') return { actor: user, action: entry.action, target: { kind: 'miniapp', id: entry.miniappId }, details: { scopes: entry.scopes, sessions: entry.sessions, reason: entry.reason } };
+  if (entry.action === 'session.ended') return { actor: user, action: entry.action, target: { kind: 'session', id: entry.sessionId }, details: { reason: entry.reason } };
+  const { clientId, userId, scopes, how, privilegedUntil } = entry;
+  return {
+    actor: userId === undefined ? { kind: 'client', id: clientId } : user,
+    action: entry.action,
+    target: { kind: 'session', id: entry.sessionId },
+    details: { client_id: clientId, scopes, how, ...(privilegedUntil === undefined ? {} : { privileged_until: isoTime(privilegedUntil) }) },
+  };
+};
+
+const privilegedUse = (principal: SessionPrincipal | ClientPrincipal, operation: string): AuditRecord => ({
+  actor: principal.kind === 'session' ? { kind: 'user', id: principal.userId } : { kind: 'client', id: principal.clientId },
+  action: 'privileged_token.used',
+  target: { kind: 'operation', id: operation },
+  details: { client_id: principal.clientId, scopes: [...principal.scopes] },
+});
+
 const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   enabled: limits.enabled,
   failures: { attempts: limits.oauth_failures_per_minute, seconds: 60 },
@@ -132,13 +161,14 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
     clients: clientsOf(miniapps),
     events,
+    audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -160,11 +190,16 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
 }
 
 /** Developers and their organisations, as far as they need no tokens; whoever ceases to own an unpublished app loses its tokens. */
-function buildDevelopers(deps: AppDependencies, endAccess: (tx: Transaction, userId: string, owner: Owner) => Promise<void>) {
+function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (tx: Transaction, userId: string, owner: Owner) => Promise<void>) {
   const { config } = deps;
-  const organizations = createOrganizations({ ...deps, invitationMs: config.developers.invitation_seconds * 1000, onAccessLost: (tx, userId, orgId) => endAccess(tx, userId, { orgId }) });
+  const organizations = createOrganizations({
+    ...deps,
+    invitationMs: config.developers.invitation_seconds * 1000, onAccessLost: (tx, userId, orgId) => endAccess(tx, userId, { orgId }),
+    onRoleChanged: (tx, { actor, subject, orgId, from, to, cause }) => audit.record(tx, { actor: { kind: 'developer', id: actor }, action: 'organization.role_changed', target: { kind: 'user', id: subject }, details: { org_id: orgId, from, to, cause } }),
+  });
   const whitelist = createWhitelist({
     ...deps,
+    audit: (tx, { action, by, userId, details }) => audit.record(tx, { actor: developerActor(by), action, target: { kind: 'user', id: userId }, details }),
     async onRemoved(tx, userId) {
       await endAccess(tx, userId, { userId: asUserId(userId) });
       for (const { orgId } of await organizations.membershipsOf(tx, asUserId(userId))) await endAccess(tx, userId, { orgId });
@@ -203,7 +238,7 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
     matrixToken: async (token) => ({ kind: 'matrix', userId: (await oauth.verifyMatrixToken(token)).userId }),
     clientSecret: async (clientId, secret) => {
       const client = await oauth.verifyClientSecret(clientId, secret);
-      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes };
+      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes, privileged: false };
     },
     developerToken: async (token) => ({ kind: 'developer', ...(await developers.tokens.verify(token)) }),
     platformSecret: async (clientId, secret) => {
@@ -259,7 +294,7 @@ export function buildApp(deps: AppDependencies): App {
   const { config, registration, database, clock, log } = deps;
   const roles = new Set(config.server.roles);
   const matrix = buildMatrix(deps);
-  const { organizations, whitelist } = buildDevelopers(deps, async (tx, userId, owner) => {
+  const { organizations, whitelist } = buildDevelopers(deps, matrix, async (tx, userId, owner) => {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations), (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }));
@@ -272,12 +307,13 @@ export function buildApp(deps: AppDependencies): App {
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), ...money.chores] });
-  const jobs = { ...connection.jobs, ...money.jobs, [maintenanceKind]: maintenance.job };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, ...money.chores] });
+  const jobs = { ...connection.jobs, ...money.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
-  const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock), developers);
+  const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
+  const authenticators = authenticatorsOf(oauth, admins, developers);
   const routes = {
     ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
@@ -286,6 +322,7 @@ export function buildApp(deps: AppDependencies): App {
     ...storeRoutes({ database, installs, miniapps }),
     ...oauthRoutes(oauth),
     ...money.routes,
+    ...auditRoutes({ database }),
   };
 
   const http = express();
@@ -295,7 +332,7 @@ export function buildApp(deps: AppDependencies): App {
   if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
   http.use(cors);
   if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, checkResponses: deps.checkResponses ?? false }));
+  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => matrix.audit.record(tx, privilegedUse(principal, operation))) }));
   http.use(notFound, errorHandler(log, clock));
 
   return {
@@ -304,6 +341,7 @@ export function buildApp(deps: AppDependencies): App {
     worker,
     jobs,
     whitelist,
+    admins,
     homeserverState,
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.

@@ -10,9 +10,10 @@ import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
 import { asCurrency } from './kernel/money.ts';
 import type { OwnNames } from './matrix/index.ts';
 import type { RoomEvents, SharedRooms } from './matrix/port.ts';
+import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
-import { createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type TermsProof, type Wallet } from './wallet/index.ts';
+import { createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet } from './wallet/index.ts';
 
 export interface MoneyDependencies {
   readonly config: Config;
@@ -24,6 +25,7 @@ export interface MoneyDependencies {
   readonly names: OwnNames;
   readonly sharedRooms: SharedRooms;
   readonly proofs: TermsProof;
+  readonly audit: Pick<Audit, 'record'>;
 }
 
 /** The features that move money, put together. */
@@ -52,6 +54,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
   const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
   const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: keyRing.mac('activation-url', walletId) }).toString()}`;
+  const record: RecordWalletChange = (tx, action, userId, details) => deps.audit.record(tx, { actor: { kind: 'user', id: userId }, action, target: { kind: 'user', id: userId }, details });
   const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
   const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
   const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
@@ -62,7 +65,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
     routes: {
       ...walletRoutes({
       database,
-      accounts: createAccounts({ database, clock, wallet, levels, defaultCurrency }),
+      accounts: createAccounts({ database, clock, wallet, levels, defaultCurrency, record }),
       resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
       activationUrl,
       walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),

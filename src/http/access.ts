@@ -13,6 +13,8 @@ export interface SessionPrincipal {
   readonly sessionId: string;
   /** `miniapp_context` of the launch: the one room that an app may name (decision D22). */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** Holds privileged scopes now: each use is audited (decision D3). */
+  readonly privileged: boolean;
 }
 /** An administrator of this server: who, for the audit trail. */
 export interface AdminPrincipal {
@@ -31,6 +33,8 @@ export interface ClientPrincipal {
   readonly miniappId: MiniAppId;
   /** With its secret: all that it has registered. With a token of its own: that token's. */
   readonly scopes: ReadonlySet<string>;
+  /** As of a session; never with the secret itself. */
+  readonly privileged: boolean;
 }
 /** A developer (specification section 4.4). What they may do is looked up at each request, not read from the token (decision D23). */
 export interface DeveloperPrincipal {

@@ -1,7 +1,7 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { numberTexts } from '../kernel/json.ts';
-import { decideAccess, type Authenticators, type Principal } from './access.ts';
+import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import type { Contract, Operation } from './contract.ts';
 
 /** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
@@ -47,6 +47,8 @@ export interface ApiOptions {
   readonly bodyLimitBytes: number;
   /** Tests set this: an answer that the document does not allow becomes a 500 that says why. */
   readonly checkResponses: boolean;
+  /** Called before the operation; what it throws refuses the request. */
+  readonly onPrivileged: (principal: SessionPrincipal | ClientPrincipal, operationId: string) => Promise<void>;
 }
 
 const mediaTypes = ['application/json', 'application/x-www-form-urlencoded'];
@@ -114,7 +116,9 @@ export function apiRouter(options: ApiOptions): Router {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
     const access: RequestHandler = async (req, res, next) => {
       res.locals.operation = operation.id;
-      res.locals.principal = await decideAccess(operation, req.headers.authorization, options.authenticators);
+      const principal = await decideAccess(operation, req.headers.authorization, options.authenticators);
+      if ('privileged' in principal && principal.privileged) await options.onPrivileged(principal, operation.id);
+      res.locals.principal = principal;
       next();
     };
     router[operation.method](path, access, ...parsers, handlerOf(operation, options));

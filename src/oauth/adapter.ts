@@ -4,6 +4,7 @@ import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { sha256Hex } from '../kernel/ids.ts';
 import type { KeyRing } from '../security/key-ring.ts';
+import type { OAuthDeps } from './deps.ts';
 import { deleteBrowserSession, findBrowserSession, saveBrowserSession, type BrowserSession } from './browser-session-repo.ts';
 import type { ClientDirectory } from './clients.ts';
 import { clientMetadata } from './client-metadata.ts';
@@ -19,6 +20,7 @@ export interface AdapterOptions {
   /** The transaction in which the caller wants entries to be written, where there is one. */
   readonly ambient: AsyncLocalStorage<Transaction>;
   readonly drafts: WeakMap<object, Omit<Session, 'walletId'>>;
+  readonly audit?: OAuthDeps['audit'];
   readonly openDraft: (tx: Transaction, draft: Omit<Session, 'walletId'>) => Promise<void>;
 }
 
@@ -171,7 +173,7 @@ const readOnly: Adapter = { upsert: nothing, find: nothing, findByUid: nothing, 
 
 /** A grant is a session of ours, opened by our use cases; ending the grant ends the session and all its tokens. */
 function createGrantAdapter(options: AdapterOptions): Adapter {
-  const { database, clock, sessions } = options;
+  const { database, clock, sessions, audit } = options;
   return {
     ...readOnly,
     upsert: () => Promise.reject(new TypeError('sessions are opened by their use cases')),
@@ -190,7 +192,13 @@ function createGrantAdapter(options: AdapterOptions): Adapter {
       };
     },
     async destroy(id) {
-      sessions.forget(await markRevoked(database, { id }, clock.now()));
+      const session = await sessions.findFresh(id);
+      const ended = await database.inTransaction(async (tx) => {
+        const ids = await markRevoked(tx, { id }, clock.now());
+        if (session !== undefined && ids.length > 0) await audit?.(tx, { action: 'session.ended', userId: session.userId, sessionId: id, reason: 'token_revoked' });
+        return ids;
+      });
+      sessions.forget(ended);
     },
   };
 }

@@ -24,7 +24,7 @@ import { noStepUp } from './step-up.ts';
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
 export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
-export type { OAuthDeps, OAuthOptions, PrivilegedIssuance } from './deps.ts';
+export type { OAuthDeps, OAuthAudit, OAuthOptions } from './deps.ts';
 export type { LimitOptions, LimitStore } from './limits.ts';
 export type { StepUp } from './step-up.ts';
 export type { RevokedScopes } from './events.ts';

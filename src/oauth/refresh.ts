@@ -80,6 +80,7 @@ async function rotate(tx: Transaction, provider: Provider, parts: OAuthParts, cl
   const salt = await claimRetry(tx, tokenHash, request.hash, now);
   if (salt !== undefined) return { session, refreshToken: successorOf(parts, request.value, salt) };
   await markRevoked(tx, { id: session.id }, now);
+  await parts.audit?.(tx, { action: 'session.ended', userId: session.userId, sessionId: session.id, reason: 'refresh_token_reused' });
   return undefined;
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Currency } from '../kernel/money.ts';
+import type { RecordWalletChange } from './administration.ts';
 import { listAccounts } from './ledger/repo.ts';
 import { availableIn } from './ledger/ledger.ts';
 import { limitsOf, windowsAt, type LevelTable, type Limits } from './levels.ts';
@@ -49,13 +50,14 @@ export interface AccountsDependencies {
   readonly wallet: Wallet;
   readonly levels: LevelTable;
   readonly defaultCurrency: Currency;
+  readonly record: RecordWalletChange;
 }
 
 /** The level that activation gives: documents are not looked at by this server, so that more takes an administrator. */
 const levelOnActivation = 1;
 
 export function createAccounts(deps: AccountsDependencies): Accounts {
-  const { database, clock, wallet, levels, defaultCurrency } = deps;
+  const { database, clock, wallet, levels, defaultCurrency, record } = deps;
 
   const standingOf = async (record: WalletRecord): Promise<Standing> => {
     const accounts = await listAccounts(database, { kind: 'wallet', owner: record.userId });
@@ -76,6 +78,7 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
     if (walletId !== undefined && walletId !== ownId) throw new AppError('NOT_FOUND', 'No such wallet');
     if (frozenAt !== undefined) throw suspended();
     if (!(await markActivated(tx, userId, levelOnActivation, termsVersion, clock.now()))) throw new AppError('INVALID_STATE_TRANSITION', 'The account is active already');
+    await record(tx, 'wallet.activated', userId, { terms_version: termsVersion });
   };
 
   return {

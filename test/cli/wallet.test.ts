@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { openDatabase } from '../../src/database/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { tmcp, type Answer } from '../support/tmcp.ts';
 
@@ -45,6 +46,15 @@ describe('tmcp wallet, beside a running server', function () {
     expect((await run('freeze', '@alice:hs.test', '--reason', 'case 17')).stderr).to.contain('frozen already');
     expect((await run('unfreeze', '@alice:hs.test')).code).to.equal(0);
     expect((await run('unfreeze', '@alice:hs.test')).stderr).to.contain('is not frozen');
+  });
+
+  it('writes what it did into the audit log', async () => {
+    const { stdout } = await tmcp(['audit', 'export'], { env: server.env });
+    await eventually(async () => {
+      const entries = (await tmcp(['audit', 'export'], { env: server.env })).stdout.trim().split('\n').map((line) => JSON.parse(line) as { action: string; actor: object; target: { id: string } });
+      const wallets = entries.filter(({ action }) => action.startsWith('wallet.'));
+      expect(wallets.map(({ action, target }) => [action, target.id])).to.deep.equal([['wallet.credited', '@alice:hs.test'], ['wallet.credited', '@bob:hs.test'], ['wallet.frozen', '@alice:hs.test'], ['wallet.unfrozen', '@alice:hs.test']]);
+    }, { description: `the entries; at first: ${stdout}`, timeoutMs: 20_000 });
   });
 
   it('passes an audit of books in order, and fails one of books that are not', async () => {

@@ -37,7 +37,7 @@ export async function openBank(databases: TestDatabase): Promise<Bank> {
   const database = await openTestDatabase(databases);
   const clock: StillClock = { time: Date.UTC(2026, 10, 24, 12), now: () => clock.time };
   const wallet = createWallet({ database, clock, levels: [limits, limits, limits], defaultCurrency: usd });
-  const administration = createWalletAdministration({ database, clock, wallet });
+  const administration = createWalletAdministration({ database, clock, wallet, record: () => Promise.resolve() });
   let serial = 0;
   const p2p = (from: UserId, to: UserId, amountMinor: number, currency: Currency) => ({ from: { user: from }, to: { user: to }, amountMinor, currency, code: 'p2p' as const, ref: `p2p_${(serial += 1)}` });
   return {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Config } from '../../config/index.ts';
 import type { AdminTokens } from '../../security/admin-tokens.ts';
+import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf, integer, shortName } from '../options.ts';
@@ -17,11 +18,11 @@ async function configured(command: Command): Promise<Config> {
 async function withTokens<T>(command: Command, work: (tokens: AdminTokens) => Promise<T>): Promise<T> {
   const { createAdminTokens } = await import('../../security/admin-tokens.ts');
   const { systemClock } = await import('../../kernel/clock.ts');
-  return withCurrentDatabase(await configured(command), (database) => work(createAdminTokens(database, systemClock)));
+  return withCurrentDatabase(await configured(command), async (database) => work(createAdminTokens({ database, clock: systemClock, audit: await commandLineAudit() })));
 }
 
 async function issue({ name, days }: { name: string; days: number }, command: Command): Promise<void> {
-  const { token, expiresAt } = await withTokens(command, (tokens) => tokens.issue(name, days * dayMs));
+  const { token, expiresAt } = await withTokens(command, (tokens) => tokens.issue(name, days * dayMs, commandLine));
   print(token);
   say(`administrator ${name}, good until ${shownTime(expiresAt)}; it is shown this once`);
 }
@@ -41,7 +42,7 @@ async function list({ json }: { json?: true }, command: Command): Promise<void> 
 }
 
 async function revoke(name: string, _options: object, command: Command): Promise<void> {
-  const count = await withTokens(command, (tokens) => tokens.revoke(name));
+  const count = await withTokens(command, (tokens) => tokens.revoke(name, commandLine));
   if (count === 0) throw new CommandFailed(`${name} has no token that is good`);
   say(`revoked ${counted(count, 'token')} of ${name}`);
 }

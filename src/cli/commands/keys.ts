@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Config } from '../../config/index.ts';
 import type { Log } from '../../kernel/log.ts';
+import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf } from '../options.ts';
@@ -46,7 +47,10 @@ async function rotate(_options: object, command: Command): Promise<void> {
   const kid = await withCurrentDatabase(config, async (database) => {
     const lacking = await findLackingKey(config.security.key_ring, database);
     if (lacking !== undefined) throw new CommandFailed(`the key ring ${config.security.key_ring} lacks ${lacking}: this database was sealed with another ring`);
-    return createSigningKeys({ database, clock, keyRing, log: quiet, longestTokenMs }).rotate();
+    const rotated = await createSigningKeys({ database, clock, keyRing, log: quiet, longestTokenMs }).rotate();
+    const record = await commandLineAudit();
+    await database.inTransaction((tx) => record(tx, { actor: commandLine, action: 'signing_key.rotated', target: { kind: 'signing_key', id: rotated } }));
+    return rotated;
   });
   print(kid);
   say('It signs access tokens from now on, in running servers within a minute. The one before it verifies until the last token that it signed has expired.');

@@ -3,6 +3,7 @@ import type { Config } from '../../config/index.ts';
 import type { Database } from '../../database/index.ts';
 import type { UserId } from '../../kernel/ids.ts';
 import type * as Wallets from '../../wallet/index.ts';
+import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf, integer, shortName } from '../options.ts';
@@ -28,9 +29,11 @@ async function administer<T>(command: Command, user: string, work: (administrati
   const { createWallet, createWalletAdministration, levelsOf } = await import('../../wallet/index.ts');
   const { systemClock: clock } = await import('../../kernel/clock.ts');
   const { asCurrency } = await import('../../kernel/money.ts');
-  return withCurrentDatabase(config, (database) => {
+  return withCurrentDatabase(config, async (database) => {
+    const audit = await commandLineAudit();
+    const record: Wallets.RecordWalletChange = (tx, action, target, details) => audit(tx, { actor: commandLine, action, target: { kind: 'user', id: target }, details });
     const wallet = createWallet({ database, clock, levels: levelsOf(config.wallet), defaultCurrency: asCurrency(config.wallet.default_currency) });
-    return work(createWalletAdministration({ database, clock, wallet }), userId);
+    return work(createWalletAdministration({ database, clock, wallet, record }), userId);
   });
 }
 

@@ -6,6 +6,7 @@ import * as oauth from './0004-oauth.ts';
 import * as developers from './0005-developers.ts';
 import * as wallet from './0007-wallet.ts';
 import * as transfers from './0008-transfers.ts';
+import * as audit from './0010-audit.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -20,4 +21,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-developers': developers,
   '0007-wallet': wallet,
   '0008-transfers': transfers,
+  '0010-audit': audit,
 };
