@@ -6,13 +6,14 @@ import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal } from './http/index.ts';
-import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/index.ts';
+import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
+import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
@@ -20,6 +21,7 @@ import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts'
 import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
+import { noFactors, type TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
 export interface AppDependencies {
@@ -31,6 +33,8 @@ export interface AppDependencies {
   readonly keyRing: KeyRing;
   readonly homeserver: Homeserver;
   readonly version: string;
+  /** The user's factors, which confirm money; nobody has one when absent. */
+  readonly proofs?: TermsProof;
   /** Tests set this: an answer that the OpenAPI document does not allow becomes an error. */
   readonly checkResponses?: boolean;
 }
@@ -40,6 +44,8 @@ export interface App {
   readonly http: Express;
   readonly metrics: Metrics;
   readonly worker: Worker;
+  /** What the worker does, by kind. */
+  readonly jobs: Readonly<Record<string, JobKind>>;
   /** For administrators on the command line. */
   readonly whitelist: Whitelist;
   readonly admins: AdminTokens;
@@ -67,9 +73,10 @@ function buildMatrix(deps: AppDependencies) {
   const events = createRoomEvents(queue);
   const names = ownNames(config.homeserver.domain, registration.senderLocalpart, config.catalog.room_alias_localpart);
   const aliasHash = (userId: string): string => Buffer.from(keyRing.mac('notice-room-alias', userId), 'base64url').toString('hex').slice(0, 32);
-  const rooms = new OwnRooms({ database, clock, homeserver, names, aliasHash });
+  const facts = new RoomFacts({ clock, homeserver });
+  const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, audit };
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
@@ -306,12 +313,14 @@ export function buildApp(deps: AppDependencies): App {
   const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
+  const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? noFactors });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp] });
-  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering }, metrics);
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores] });
+  const jobs = { ...connection.jobs, ...money.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering };
+  const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
@@ -323,6 +332,7 @@ export function buildApp(deps: AppDependencies): App {
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
     ...oauthRoutes(oauth),
+    ...money.routes,
     ...auditRoutes({ database }),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
@@ -341,6 +351,7 @@ export function buildApp(deps: AppDependencies): App {
     http,
     metrics,
     worker,
+    jobs,
     whitelist,
     admins,
     homeserverState,

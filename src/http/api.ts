@@ -1,5 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
-import { AppError } from '../kernel/errors.ts';
+import { AppError, invalidField } from '../kernel/errors.ts';
+import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import type { Contract, Operation } from './contract.ts';
 
@@ -10,6 +11,16 @@ export interface ApiRequest {
   readonly query: Readonly<Record<string, unknown>>;
   readonly body: unknown;
   readonly requestId: string;
+  /** A number directly in the body as the caller wrote it, or a string there as it is; undefined when it is neither. */
+  amountText(field: string): string | undefined;
+}
+
+/** An answer's body that is JSON text already, to be sent byte for byte. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
 }
 
 export interface ApiAnswer {
@@ -48,6 +59,29 @@ function refuseOtherMediaTypes(req: Request, _res: Response, next: NextFunction)
   next();
 }
 
+/** Raw bytes of JSON bodies, for amounts: as long as the request itself is in memory. */
+const rawBodies = new WeakMap<object, { readonly bytes: Buffer; readonly encoding: string }>();
+const keepRawBody = (req: object, _res: unknown, bytes: Buffer, encoding: string): void => void rawBodies.set(req, { bytes, encoding });
+
+function amountTextIn(req: Request, body: unknown): ApiRequest['amountText'] {
+  let numbers: ReadonlyMap<string, string> | undefined;
+  return (field) => {
+    const value = (body as Readonly<Record<string, unknown>>)[field];
+    if (typeof value !== 'number') return typeof value === 'string' ? value : undefined;
+    const raw = rawBodies.get(req);
+    numbers ??= raw === undefined ? new Map<string, string>() : numberTexts(new TextDecoder(raw.encoding).decode(raw.bytes));
+    return numbers.get(field);
+  };
+}
+
+/** `Idempotency-Key` and its `X-` form count as the field (decision D8). */
+function adoptIdempotencyKey(req: Request, body: Record<string, unknown>): void {
+  const given = req.headers['idempotency-key'] ?? req.headers['x-idempotency-key'];
+  if (typeof given !== 'string') return;
+  if (body.idempotency_key !== undefined && body.idempotency_key !== given) throw invalidField('idempotency_key', 'disagrees with the header');
+  body.idempotency_key = given;
+}
+
 function handlerOf(operation: Operation, { routes, checkResponses }: ApiOptions): RequestHandler {
   const handle = routes[operation.id];
   if (handle === undefined) throw new Error(`no handler for operation ${operation.id}`);
@@ -55,16 +89,18 @@ function handlerOf(operation: Operation, { routes, checkResponses }: ApiOptions)
     const body: unknown = req.body ?? {};
     const path: Record<string, unknown> = { ...req.params };
     const query: Record<string, unknown> = { ...req.query };
+    if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const problems = operation.checkRequest({ path, query, body, mediaType: (req.is(mediaTypes) || undefined) ?? undefined });
     if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
-    const result = await handle({ principal: res.locals.principal as Principal, path, query, body, requestId: res.locals.requestId as string });
+    const result = await handle({ principal: res.locals.principal as Principal, path, query, body, requestId: res.locals.requestId as string, amountText: amountTextIn(req, body) });
+    const text = result.body instanceof JsonText ? result.body.text : result.body === undefined ? undefined : JSON.stringify(result.body);
     if (checkResponses) {
-      const broken = operation.checkResponse(result.status, result.body);
+      const broken = operation.checkResponse(result.status, text === undefined ? undefined : (JSON.parse(text) as unknown));
       if (broken.length > 0) throw new Error(`the answer breaks the contract: ${broken.join('; ')}`);
     }
     res.status(result.status).set({ 'Cache-Control': 'no-store', ...result.headers });
-    if (result.body === undefined) res.end();
-    else res.json(result.body);
+    if (text === undefined) res.end();
+    else res.type('json').send(text);
   };
 }
 
@@ -74,7 +110,7 @@ export function apiRouter(options: ApiOptions): Router {
   const operations = options.contract.operations.filter((operation) => operation.servedBy === undefined);
   const unknown = Object.keys(options.routes).filter((id) => !operations.some((operation) => operation.id === id));
   if (unknown.length > 0) throw new Error(`handlers without an operation in the document: ${unknown.join(', ')}`);
-  const parsers = [refuseOtherMediaTypes, express.json({ limit: options.bodyLimitBytes }), express.urlencoded({ extended: false, limit: options.bodyLimitBytes })];
+  const parsers = [refuseOtherMediaTypes, express.json({ limit: options.bodyLimitBytes, verify: keepRawBody }), express.urlencoded({ extended: false, limit: options.bodyLimitBytes })];
 
   for (const operation of operations) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');

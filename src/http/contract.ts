@@ -22,6 +22,8 @@ export interface Operation {
   readonly access: readonly Access[];
   /** Audiences whose access tokens are accepted; undefined: any mini-app's own and the reserved ones. */
   readonly audiences: readonly string[] | undefined;
+  /** Takes an `idempotency_key`, in the body or as a header. */
+  readonly idempotent: boolean;
   /** Served by another part of the process than the API router. */
   readonly servedBy: string | undefined;
   /** Throws nothing; returns what is wrong with each part, and fills defaults and converts text in `path`, `query` and forms. */
@@ -56,6 +58,7 @@ interface OperationObject {
   security?: Record<string, string[]>[];
   'x-audiences'?: string[];
   'x-served-by'?: string;
+  'x-idempotent'?: boolean;
 }
 type Document = Record<string, unknown> & {
   paths: Record<string, Record<string, unknown>>;
@@ -180,6 +183,7 @@ export function loadContract(file: URL): Contract {
           path,
           access,
           audiences: operation['x-audiences'],
+          idempotent: operation['x-idempotent'] === true,
           servedBy: operation['x-served-by'],
           checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inBody(parts.body, parts.mediaType)],
           checkResponse: responseCheck(document, operation, where, compile.strict),

@@ -61,3 +61,14 @@ export const equalSecrets = (given: string, expected: string): boolean =>
 
 /** Uniform in [0, 1): for jitter, never for money or secrets. */
 export const randomFraction = (): number => randomBytes(4).readUInt32BE() / 2 ** 32;
+
+/** Uniform in 0 … n - 1, for n up to 2^53: from the system's source of secrets, so that nobody can foresee it. */
+export function randomBelow(n: number): number {
+  const whole = 2 ** 53;
+  for (;;) {
+    const bytes = randomBytes(7);
+    const value = (bytes[0]! & 31) * 2 ** 48 + bytes.readUIntBE(1, 6);
+    // The last, incomplete run of n would favour its beginning.
+    if (value < whole - (whole % n)) return value % n;
+  }
+}
