@@ -18,6 +18,7 @@ import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, ty
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
+import { createStorage, storageRoutes, type Storage } from './storage/index.ts';
 
 export interface AppDependencies {
   readonly config: Config;
@@ -39,6 +40,8 @@ export interface App {
   readonly worker: Worker;
   /** Starts the background work. Never waits for the homeserver. */
   start(): Promise<void>;
+  /** Lets go of requests that wait for something to happen, so that the listener can be closed. */
+  release(): void;
   /** Ends it again: running jobs finish and are recorded first. */
   stop(): Promise<void>;
   /** One word on the connection to the homeserver. */
@@ -245,6 +248,23 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
   });
 }
 
+function buildStorage(deps: AppDependencies, oauth: OAuth): Storage {
+  const { storage } = deps.config;
+  return createStorage({
+    ...deps,
+    limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
+    pollIntervalMs: storage.poll_interval_ms,
+    requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
+  });
+}
+
+/** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
+function bodyLimitsOf({ storage }: Config): Record<string, number> {
+  // Any value that may be stored fits, however its characters are escaped; and a batch may fill the quota.
+  const value = 6 * storage.max_value_bytes + 65_536;
+  return { storage_value: value, storage_batch: storage.max_bytes + value };
+}
+
 /** Puts the house together, from the outside in: homeserver, features, worker, HTTP. Opens and starts nothing. */
 export function buildApp(deps: AppDependencies): App {
   const { config, registration, database, clock, log } = deps;
@@ -257,7 +277,17 @@ export function buildApp(deps: AppDependencies): App {
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
-  const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
+  const storage = buildStorage(deps, oauth);
+  const installs = createInstalls({
+    ...deps,
+    ...matrix,
+    miniapps,
+    async cleanUp(tx, removed) {
+      // The sessions first: a write that is under way has then either been committed or will not be.
+      await oauth.withdraw(tx, removed, 'uninstall');
+      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
+    },
+  });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const metrics = createMetrics({ database, clock, homeserverState });
@@ -272,6 +302,7 @@ export function buildApp(deps: AppDependencies): App {
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
+    ...storageRoutes({ storage, clock }),
     ...oauthRoutes(oauth),
   };
 
@@ -282,7 +313,7 @@ export function buildApp(deps: AppDependencies): App {
   if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
   http.use(cors);
   if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, checkResponses: deps.checkResponses ?? false }));
+  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false }));
   http.use(notFound, errorHandler(log, clock));
 
   return {
@@ -301,6 +332,7 @@ export function buildApp(deps: AppDependencies): App {
       // A homeserver that does not answer must not hold up the start.
       await Promise.race([connection.monitor.start(), delay(firstLookMs)]);
     },
+    release: () => storage.stopWaiting(),
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();

@@ -104,6 +104,7 @@ export async function start(configFile: string | undefined): Promise<void> {
 
   stopOnSignal(log, async () => {
     const graceMs = config.server.shutdown_grace_seconds * 1000;
+    app.release();
     await closeServer(server, graceMs);
     // What is still running then is not lost: its job is tried again by the next process.
     await Promise.race([app.stop(), delay(graceMs)]);

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError, errorText, type ErrorCode } from '../kernel/errors.ts';
+import { writeJson } from '../kernel/json-text.ts';
 import type { Log } from '../kernel/log.ts';
 
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('NOT_FOUND', 'No such endpoint'));
@@ -54,10 +55,11 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
     res.status(error.status).set('Cache-Control', 'no-store');
     if (req.path.startsWith('/oauth2/')) res.json(oauthBody(error));
     else {
-      res.json({
+      const envelope = {
         error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(clock.now()), request_id: requestId },
         error_description: error.message,
-      });
+      };
+      res.type('application/json').send(writeJson(envelope));
     }
   };
 }

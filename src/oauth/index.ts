@@ -18,7 +18,7 @@ import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
 import { obtainableScopes } from './scopes.ts';
-import { findLiveSession, markRevoked } from './session-repo.ts';
+import { findLiveSession, holdLiveSession, markRevoked } from './session-repo.ts';
 import { noStepUp } from './step-up.ts';
 
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
@@ -62,6 +62,8 @@ export interface OAuth {
    * within a second. Returns how many.
    */
   revokeSessions(tx: Transaction, which: RevokedSessions): Promise<number>;
+  /** Throws AppError INVALID_TOKEN unless the session lives; then it does until the transaction ends, because who ends it waits. */
+  requireSession(tx: Transaction, sessionId: string): Promise<void>;
   /** A user is done with a mini-app: its sessions end, and what they granted it is withdrawn. */
   withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, reason: 'user_initiated' | 'uninstall'): Promise<void>;
   /** What users have granted to mini-apps. */
@@ -132,6 +134,9 @@ export function createOAuth(deps: OAuthDeps): OAuth {
       }
     },
     revokeSessions,
+    async requireSession(tx, sessionId) {
+      if (!(await holdLiveSession(tx, sessionId, clock.now()))) throw new AppError('INVALID_TOKEN', 'Invalid or expired TEP token');
+    },
     authorizations,
     findClient: (clientId) => deps.clients.findClient(clientId),
     inTransaction: (work) => database.inTransaction(work),

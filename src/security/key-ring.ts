@@ -14,6 +14,13 @@ export interface KeyRing {
   seal(purpose: string, plaintext: string, associatedData: string): string;
   /** Throws KeyRingError when the key is missing, or when it was sealed for something else or changed. */
   open(purpose: string, sealed: string, associatedData: string): string;
+  /**
+   * Encrypts bytes under a key that only this purpose and owner have, derived from the newest key of the ring. What comes back
+   * does not name its key: keep `keyId` beside it.
+   */
+  sealFor(purpose: string, owner: string, plaintext: Buffer, associatedData: string): { readonly keyId: string; readonly sealed: Buffer };
+  /** Throws KeyRingError as `open` does. */
+  openFor(purpose: string, owner: string, keyId: string, sealed: Buffer, associatedData: string): Buffer;
   /** Keyed hash as base64url, for values that must be found again but not read. Always under the first key: it never changes. */
   mac(purpose: string, text: string): string;
 }
@@ -40,6 +47,8 @@ interface RingFile {
 }
 
 const secretBytes = 32;
+/** Derived keys that are kept, each of 32 bytes; deriving one again takes some microseconds. */
+const maxDerived = 10_000;
 const ivBytes = 12;
 const tagBytes = 16;
 
@@ -136,20 +145,46 @@ export function listRingKeys(path: string): { readonly id: string; readonly crea
 /** The id of the key that a value was sealed with. */
 export const sealingKeyOf = (sealed: string): string => sealed.split('.')[1] ?? '';
 
+const boundTo = (purpose: string, associatedData: string): Buffer => Buffer.from(JSON.stringify([purpose, associatedData]));
+
+/** AES-256-GCM: initialization vector, ciphertext, tag. */
+function encrypt(key: Buffer, plaintext: Buffer, associatedData: Buffer): Buffer {
+  const iv = randomBytes(ivBytes);
+  const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes });
+  cipher.setAAD(associatedData);
+  return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+}
+
+function decrypt(purpose: string, key: Buffer, sealed: Buffer, associatedData: Buffer): Buffer {
+  if (sealed.length < ivBytes + tagBytes) throw new KeyRingError('not a sealed value');
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, ivBytes), { authTagLength: tagBytes });
+  decipher.setAAD(associatedData);
+  decipher.setAuthTag(sealed.subarray(-tagBytes));
+  try {
+    const start = decipher.update(sealed.subarray(ivBytes, -tagBytes));
+    const rest = decipher.final();
+    return rest.length === 0 ? start : Buffer.concat([start, rest]);
+  } catch {
+    throw new KeyRingError(`a value sealed for "${purpose}" was changed, or belongs elsewhere`);
+  }
+}
+
 /** Opens the ring, making it if there is none. */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   let ring = await readOrMake(options);
   const derived = new Map<string, Buffer>();
 
-  const keyFor = (key: StoredKey, use: 'seal' | 'mac', purpose: string): Buffer => {
-    const name = `${key.id} ${use} ${purpose}`;
+  const keyFor = (key: StoredKey, use: string): Buffer => {
+    const name = `${key.id} ${use}`;
     let bytes = derived.get(name);
     if (bytes === undefined) {
-      bytes = Buffer.from(hkdfSync('sha256', Buffer.from(key.secret, 'base64'), '', `tmcp ${use} ${purpose}`, secretBytes));
+      bytes = Buffer.from(hkdfSync('sha256', Buffer.from(key.secret, 'base64'), '', `tmcp ${use}`, secretBytes));
+      if (derived.size >= maxDerived) derived.delete(derived.keys().next().value!);
       derived.set(name, bytes);
     }
     return bytes;
   };
+  const ownedUse = (purpose: string, owner: string): string => `seal-for ${JSON.stringify([purpose, owner])}`;
 
   const findKey = (id: string): StoredKey => {
     const known = ring.keys.find((key) => key.id === id);
@@ -160,33 +195,24 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     return added;
   };
 
-  const boundTo = (purpose: string, associatedData: string): Buffer => Buffer.from(JSON.stringify([purpose, associatedData]));
-
   return {
     seal(purpose, plaintext, associatedData) {
       const key = ring.keys.at(-1)!;
-      const iv = randomBytes(ivBytes);
-      const cipher = createCipheriv('aes-256-gcm', keyFor(key, 'seal', purpose), iv, { authTagLength: tagBytes });
-      cipher.setAAD(boundTo(purpose, associatedData));
-      const body = Buffer.concat([iv, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+      const body = encrypt(keyFor(key, `seal ${purpose}`), Buffer.from(plaintext), boundTo(purpose, associatedData));
       return `sealed1.${key.id}.${body.toString('base64url')}`;
     },
     open(purpose, sealed, associatedData) {
       const [format, id, body] = sealed.split('.');
       if (format !== 'sealed1' || id === undefined || body === undefined) throw new KeyRingError('not a sealed value');
-      const bytes = Buffer.from(body, 'base64url');
-      if (bytes.length < ivBytes + tagBytes) throw new KeyRingError('not a sealed value');
-      const decipher = createDecipheriv('aes-256-gcm', keyFor(findKey(id), 'seal', purpose), bytes.subarray(0, ivBytes), { authTagLength: tagBytes });
-      decipher.setAAD(boundTo(purpose, associatedData));
-      decipher.setAuthTag(bytes.subarray(-tagBytes));
-      try {
-        return Buffer.concat([decipher.update(bytes.subarray(ivBytes, -tagBytes)), decipher.final()]).toString('utf8');
-      } catch {
-        throw new KeyRingError(`a value sealed for "${purpose}" was changed, or belongs elsewhere`);
-      }
+      return decrypt(purpose, keyFor(findKey(id), `seal ${purpose}`), Buffer.from(body, 'base64url'), boundTo(purpose, associatedData)).toString('utf8');
     },
+    sealFor(purpose, owner, plaintext, associatedData) {
+      const key = ring.keys.at(-1)!;
+      return { keyId: key.id, sealed: encrypt(keyFor(key, ownedUse(purpose, owner)), plaintext, boundTo(purpose, associatedData)) };
+    },
+    openFor: (purpose, owner, keyId, sealed, associatedData) => decrypt(purpose, keyFor(findKey(keyId), ownedUse(purpose, owner)), sealed, boundTo(purpose, associatedData)),
     mac(purpose, text) {
-      return createHmac('sha256', keyFor(ring.keys[0]!, 'mac', purpose)).update(text).digest('base64url');
+      return createHmac('sha256', keyFor(ring.keys[0]!, `mac ${purpose}`)).update(text).digest('base64url');
     },
   };
 }

@@ -1,0 +1,2 @@
+export { createStorage, type Storage } from './storage.ts';
+export { storageRoutes } from './routes.ts';
