@@ -38,6 +38,8 @@ export interface App {
   readonly http: Express;
   readonly metrics: Metrics;
   readonly worker: Worker;
+  /** For account erasure: `storage.erase`. */
+  readonly storage: Storage;
   /** Starts the background work. Never waits for the homeserver. */
   start(): Promise<void>;
   /** Lets go of requests that wait for something to happen, so that the listener can be closed. */
@@ -320,6 +322,7 @@ export function buildApp(deps: AppDependencies): App {
     http,
     metrics,
     worker,
+    storage,
     homeserverState,
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.

@@ -10,7 +10,7 @@ export interface Client {
   readonly token: string;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<ApiResponse>;
   put(key: string, body: unknown, headers?: Readonly<Record<string, string>>): Promise<ApiResponse>;
-  delete(key: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<ApiResponse>;
+  delete(key: string, body?: unknown, headers?: Readonly<Record<string, string>>, query?: string): Promise<ApiResponse>;
   post(path: string, body: unknown): Promise<ApiResponse>;
 }
 
@@ -21,7 +21,7 @@ export function clientWith(url: string, token: string): Client {
     token,
     get: (path, headers = {}) => call(url, 'GET', `${base}${path}`, { token, headers }),
     put: (key, body, headers = {}) => call(url, 'PUT', `${base}/${encodeURIComponent(key)}`, { token, body, headers }),
-    delete: (key, body, headers = {}) => call(url, 'DELETE', `${base}/${encodeURIComponent(key)}`, { token, body, headers }),
+    delete: (key, body, headers = {}, query = '') => call(url, 'DELETE', `${base}/${encodeURIComponent(key)}${query}`, { token, body, headers }),
     post: (path, body) => call(url, 'POST', `${base}${path}`, { token, body }),
   };
 }
