@@ -18,7 +18,7 @@ import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, ty
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
-import { createStorage, storageRoutes, type Storage } from './storage/index.ts';
+import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
 
 export interface AppDependencies {
   readonly config: Config;
@@ -250,10 +250,11 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
   });
 }
 
-function buildStorage(deps: AppDependencies, oauth: OAuth): Storage {
+function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): Storage {
   const { storage } = deps.config;
   return createStorage({
     ...deps,
+    queue,
     limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
     pollIntervalMs: storage.poll_interval_ms,
     requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
@@ -279,7 +280,7 @@ export function buildApp(deps: AppDependencies): App {
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
-  const storage = buildStorage(deps, oauth);
+  const storage = buildStorage(deps, matrix, oauth);
   const installs = createInstalls({
     ...deps,
     ...matrix,
@@ -294,7 +295,7 @@ export function buildApp(deps: AppDependencies): App {
   const homeserverState = (): string => connection.monitor.state().state;
   const metrics = createMetrics({ database, clock, homeserverState });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
-  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job }, metrics);
+  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job, [resealKind]: storage.resealing }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
   const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock), developers);

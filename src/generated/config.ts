@@ -417,5 +417,13 @@ export interface ConfigFile {
      * Key ring, made on the first start: it seals what is secret in the database, so keep it apart from backups of that (D24). {data_dir} stands for server.data_dir.
      */
     key_ring: string;
+    /**
+     * The key ring itself, in place of the file: the JSON that the file would have. It is never changed here; keys are added where it is kept.
+     */
+    key_ring_text?: string;
+    /**
+     * Program that prints the key ring, with its arguments, in place of the file; run without a shell, and again when a key is met that it did not print.
+     */
+    key_ring_command: string[];
   };
 }

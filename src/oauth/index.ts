@@ -33,7 +33,6 @@ export type { Middleware } from './middleware.ts';
 export { scopeDefinitions, type ScopeDefinition, type Sensitivity } from './scopes.ts';
 export type { ProofMethod, SessionOrigin } from './session-repo.ts';
 export { purgeExpired } from './cleanup-repo.ts';
-export { requireFittingRing } from './key-ring-fit.ts';
 
 /** Whose sessions end; every field that is given must fit, and one must be given. */
 export interface RevokedSessions {

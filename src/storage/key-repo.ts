@@ -9,3 +9,8 @@ export async function noteKey(tx: Transaction, keyId: string, now: number): Prom
 export async function listUsedKeys(db: Queryable): Promise<string[]> {
   return (await runSql<{ key_id: string }>(db, 'SELECT key_id FROM storage_key ORDER BY first_used_at, key_id')).map((row) => row.key_id);
 }
+
+/** When nothing is sealed with any other key any more. */
+export async function forgetOtherKeys(tx: Transaction, keyId: string): Promise<void> {
+  await runSql(tx, 'DELETE FROM storage_key WHERE key_id <> ?', [keyId]);
+}

@@ -3,9 +3,11 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
+import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import { eraseSpaces, emptySpace, findSpace, lockSpace } from './repo.ts';
 import { createReader, type Changes, type Reader } from './reads.ts';
+import { createReseal } from './reseal.ts';
 import type { Answered, Caller, Limits, OpenEntry, Owner, Write } from './types.ts';
 import { createVault } from './vault.ts';
 import { createWatch } from './watch.ts';
@@ -16,6 +18,7 @@ export interface StorageDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly keyRing: KeyRing;
+  readonly queue: JobQueue;
   readonly limits: Limits;
   readonly pollIntervalMs: number;
   readonly requireSession: (tx: Transaction, sessionId: string) => Promise<void>;
@@ -36,6 +39,8 @@ export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
   clear(tx: Transaction, owner: Owner): Promise<void>;
   /** Deletes all that any mini-app stored for a user, without a trace: when the account is erased. */
   erase(tx: Transaction, userId: UserId): Promise<void>;
+  /** The job that seals everything again after a rotation of keys (`resealJob`). */
+  readonly resealing: JobKind;
   /** Ends the waiting of requests, before the listener is closed. */
   stopWaiting(): void;
 }
@@ -84,6 +89,7 @@ export function createStorage(deps: StorageDependencies): Storage {
     async erase(tx, userId) {
       await eraseSpaces(tx, userId);
     },
+    resealing: createReseal({ ...deps, vault }),
     stopWaiting: () => watch.stop(),
   };
 }
