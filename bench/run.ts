@@ -1,7 +1,8 @@
 import { measureInbox } from './inbox.ts';
+import { measureStorage } from './storage.ts';
 import { report, type Measurement } from './support.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { inbox: measureInbox };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { inbox: measureInbox, storage: measureStorage };
 
 const chosen = process.argv.slice(2);
 const measurements: Measurement[] = [];
