@@ -257,6 +257,7 @@ function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): S
     queue,
     limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
     pollIntervalMs: storage.poll_interval_ms,
+    tombstoneMs: storage.tombstone_days * dayMs,
     requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
   });
 }
@@ -294,7 +295,7 @@ export function buildApp(deps: AppDependencies): App {
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const metrics = createMetrics({ database, clock, homeserverState });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs)] });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), (tx, now) => storage.sweep(tx, now)] });
   const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job, [resealKind]: storage.resealing }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 

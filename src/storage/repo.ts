@@ -2,7 +2,7 @@ import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Entry, Owner, SealedEntry, SealedValue, Space } from './types.ts';
 
-interface SpaceRow {
+export interface SpaceRow {
   id: number;
   bytes: number;
   keys: number;
@@ -26,14 +26,14 @@ interface EntryRow {
 
 type SealedRow = EntryRow & { key_id: string | null; value: Buffer | null };
 
-const spaceColumns = 'id, bytes, keys, rev, floor, next_expiry_at, mutations';
+export const spaceColumns = 'id, bytes, keys, rev, floor, next_expiry_at, mutations';
 const entryColumns = 'e.key, e.rev, e.written_at, e.created_at, e.updated_at, e.expires_at, e.deleted_at, e.bytes, e.content_type';
 const sealedColumns = `${entryColumns}, e.key_id, e.value`;
 /** There for whoever reads at the time of the binding, whether or not anybody has buried what expired. */
 const isLive = 'e.deleted_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > ?)';
 const ofOwner = 'storage_space s JOIN storage_entry e ON e.space_id = s.id WHERE s.user_id = ? AND s.namespace = ?';
 
-const spaceFromRow = (row: SpaceRow): Space => ({ id: row.id, bytes: row.bytes, keys: row.keys, rev: row.rev, floor: row.floor, nextExpiryAt: row.next_expiry_at ?? undefined, mutations: row.mutations });
+export const spaceFromRow = (row: SpaceRow): Space => ({ id: row.id, bytes: row.bytes, keys: row.keys, rev: row.rev, floor: row.floor, nextExpiryAt: row.next_expiry_at ?? undefined, mutations: row.mutations });
 
 const entryFromRow = (row: EntryRow): Entry => ({
   key: row.key,

@@ -10,6 +10,7 @@ import { createReader, type Changes, type Reader } from './reads.ts';
 import { createReseal } from './reseal.ts';
 import type { Answered, Caller, Limits, OpenEntry, Owner, Write } from './types.ts';
 import { createVault } from './vault.ts';
+import { purgeAnswers, purgeTombstones, sweepExpired } from './sweep-repo.ts';
 import { createWatch } from './watch.ts';
 import { createWriter, type Writer } from './writes.ts';
 
@@ -21,6 +22,8 @@ export interface StorageDependencies {
   readonly queue: JobQueue;
   readonly limits: Limits;
   readonly pollIntervalMs: number;
+  /** How long deletions, and answers to writes that may come again, are remembered. */
+  readonly tombstoneMs: number;
   readonly requireSession: (tx: Transaction, sessionId: string) => Promise<void>;
 }
 
@@ -39,11 +42,16 @@ export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
   clear(tx: Transaction, owner: Owner): Promise<void>;
   /** Deletes all that any mini-app stored for a user, without a trace: when the account is erased. */
   erase(tx: Transaction, userId: UserId): Promise<void>;
+  /** A chore: clears away what has expired, and what is remembered of deletions and answers for longer than it need be. Nobody sees a difference, but who was away for that long. */
+  sweep(tx: Transaction, now: number): Promise<void>;
   /** The job that seals everything again after a rotation of keys (`resealJob`). */
   readonly resealing: JobKind;
   /** Ends the waiting of requests, before the listener is closed. */
   stopWaiting(): void;
 }
+
+/** Spaces, or rows, that one run of the chore cares for: other writers wait for it on SQLite. */
+const sweptAtOnce = 500;
 
 export function createStorage(deps: StorageDependencies): Storage {
   const { database, clock, log, limits } = deps;
@@ -88,6 +96,12 @@ export function createStorage(deps: StorageDependencies): Storage {
     },
     async erase(tx, userId) {
       await eraseSpaces(tx, userId);
+    },
+    async sweep(tx, now) {
+      const swept = await sweepExpired(tx, now, sweptAtOnce);
+      tx.afterCommit(() => swept.forEach(onChanged));
+      await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce);
+      await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce);
     },
     resealing: createReseal({ ...deps, vault }),
     stopWaiting: () => watch.stop(),
