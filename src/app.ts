@@ -3,19 +3,20 @@ import express, { type Express } from 'express';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations } from './developers/index.ts';
-import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators } from './http/index.ts';
+import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
+import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type ClientPrincipal, type SessionPrincipal } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/index.ts';
-import type { Clock } from './kernel/clock.ts';
+import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
-import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type Actor, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth, type OAuthAudit } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
+import { auditRoutes, createAudit, sealingKind, type AuditParty, type AuditRecord } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
@@ -40,6 +41,9 @@ export interface App {
   readonly worker: Worker;
   /** For account erasure: `storage.erase`. */
   readonly storage: Storage;
+  /** For administrators on the command line. */
+  readonly whitelist: Whitelist;
+  readonly admins: AdminTokens;
   /** Starts the background work. Never waits for the homeserver. */
   start(): Promise<void>;
   /** Lets go of requests that wait for something to happen, so that the listener can be closed. */
@@ -67,12 +71,13 @@ function buildMatrix(deps: AppDependencies) {
   const names = ownNames(config.homeserver.domain, registration.senderLocalpart, config.catalog.room_alias_localpart);
   const aliasHash = (userId: string): string => Buffer.from(keyRing.mac('notice-room-alias', userId), 'base64url').toString('hex').slice(0, 32);
   const rooms = new OwnRooms({ database, clock, homeserver, names, aliasHash });
-  return { queue, events, names, rooms };
+  const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
+  return { queue, events, names, rooms, audit };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>): MiniApps {
   const { config, database, clock, keyRing } = deps;
   return createMiniApps({
     database,
@@ -82,6 +87,7 @@ function buildMiniApps(deps: AppDependencies, { events, names }: Matrix, ownersh
     miniappUser: (miniappId) => names.miniappUser(miniappId),
     ownership,
     endSessions,
+    audit: (tx, { action, by, miniappId, details }) => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
     maxStateApps: config.catalog.max_state_apps,
   });
 }
@@ -118,6 +124,31 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   },
 });
 
+const registryActor = (by: Actor): AuditParty => ('admin' in by ? { kind: 'administrator', id: by.admin } : 'developer' in by ? { kind: 'developer', id: by.developer } : { kind: 'system', id: 'manifest' });
+
+/** `admin:NAME`, as the developers' parts write who acted; anything else is no person. */
+const developerActor = (by: string): AuditParty => (by.startsWith('admin:') ? { kind: 'administrator', id: by.slice('admin:'.length) } : { kind: by === 'config' ? 'system' : 'command_line', id: by });
+
+const oauthRecord = (entry: OAuthAudit): AuditRecord => {
+  const user = { kind: 'user', id: entry.userId ?? '' };
+  if (entry.action === 'scopes.revoked') return { actor: user, action: entry.action, target: { kind: 'miniapp', id: entry.miniappId }, details: { scopes: entry.scopes, sessions: entry.sessions, reason: entry.reason } };
+  if (entry.action === 'session.ended') return { actor: user, action: entry.action, target: { kind: 'session', id: entry.sessionId }, details: { reason: entry.reason } };
+  const { clientId, userId, scopes, how, privilegedUntil } = entry;
+  return {
+    actor: userId === undefined ? { kind: 'client', id: clientId } : user,
+    action: entry.action,
+    target: { kind: 'session', id: entry.sessionId },
+    details: { client_id: clientId, scopes, how, ...(privilegedUntil === undefined ? {} : { privileged_until: isoTime(privilegedUntil) }) },
+  };
+};
+
+const privilegedUse = (principal: SessionPrincipal | ClientPrincipal, operation: string): AuditRecord => ({
+  actor: principal.kind === 'session' ? { kind: 'user', id: principal.userId } : { kind: 'client', id: principal.clientId },
+  action: 'privileged_token.used',
+  target: { kind: 'operation', id: operation },
+  details: { client_id: principal.clientId, scopes: [...principal.scopes] },
+});
+
 const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   enabled: limits.enabled,
   failures: { attempts: limits.oauth_failures_per_minute, seconds: 60 },
@@ -128,13 +159,14 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
     clients: clientsOf(miniapps),
     events,
+    audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -156,11 +188,16 @@ function buildOAuth(deps: AppDependencies, { rooms, events }: Matrix, miniapps: 
 }
 
 /** Developers and their organisations, as far as they need no tokens; whoever ceases to own an unpublished app loses its tokens. */
-function buildDevelopers(deps: AppDependencies, endAccess: (tx: Transaction, userId: string, owner: Owner) => Promise<void>) {
+function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (tx: Transaction, userId: string, owner: Owner) => Promise<void>) {
   const { config } = deps;
-  const organizations = createOrganizations({ ...deps, invitationMs: config.developers.invitation_seconds * 1000, onAccessLost: (tx, userId, orgId) => endAccess(tx, userId, { orgId }) });
+  const organizations = createOrganizations({
+    ...deps,
+    invitationMs: config.developers.invitation_seconds * 1000, onAccessLost: (tx, userId, orgId) => endAccess(tx, userId, { orgId }),
+    onRoleChanged: (tx, { actor, subject, orgId, from, to, cause }) => audit.record(tx, { actor: { kind: 'developer', id: actor }, action: 'organization.role_changed', target: { kind: 'user', id: subject }, details: { org_id: orgId, from, to, cause } }),
+  });
   const whitelist = createWhitelist({
     ...deps,
+    audit: (tx, { action, by, userId, details }) => audit.record(tx, { actor: developerActor(by), action, target: { kind: 'user', id: userId }, details }),
     async onRemoved(tx, userId) {
       await endAccess(tx, userId, { userId: asUserId(userId) });
       for (const { orgId } of await organizations.membershipsOf(tx, asUserId(userId))) await endAccess(tx, userId, { orgId });
@@ -199,7 +236,7 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
     matrixToken: async (token) => ({ kind: 'matrix', userId: (await oauth.verifyMatrixToken(token)).userId }),
     clientSecret: async (clientId, secret) => {
       const client = await oauth.verifyClientSecret(clientId, secret);
-      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes };
+      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes, privileged: false };
     },
     developerToken: async (token) => ({ kind: 'developer', ...(await developers.tokens.verify(token)) }),
     platformSecret: async (clientId, secret) => {
@@ -262,6 +299,19 @@ function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): S
   });
 }
 
+function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth, storage }: { readonly miniapps: MiniApps; readonly oauth: OAuth; readonly storage: Storage }) {
+  return createInstalls({
+    ...deps,
+    ...matrix,
+    miniapps,
+    async cleanUp(tx, removed) {
+      // The sessions first: a write that is under way has then either been committed or will not be.
+      await oauth.withdraw(tx, removed, 'uninstall');
+      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
+    },
+  });
+}
+
 /** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
 function bodyLimitsOf({ storage }: Config): Record<string, number> {
   // Any value that may be stored fits, however its characters are escaped; and a batch may fill the quota.
@@ -274,7 +324,7 @@ export function buildApp(deps: AppDependencies): App {
   const { config, registration, database, clock, log } = deps;
   const roles = new Set(config.server.roles);
   const matrix = buildMatrix(deps);
-  const { organizations, whitelist } = buildDevelopers(deps, async (tx, userId, owner) => {
+  const { organizations, whitelist } = buildDevelopers(deps, matrix, async (tx, userId, owner) => {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations), (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }));
@@ -282,32 +332,26 @@ export function buildApp(deps: AppDependencies): App {
   const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const storage = buildStorage(deps, matrix, oauth);
-  const installs = createInstalls({
-    ...deps,
-    ...matrix,
-    miniapps,
-    async cleanUp(tx, removed) {
-      // The sessions first: a write that is under way has then either been committed or will not be.
-      await oauth.withdraw(tx, removed, 'uninstall');
-      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
-    },
-  });
+  const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
-  const metrics = createMetrics({ database, clock, homeserverState });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), (tx, now) => storage.sweep(tx, now)] });
-  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job, [resealKind]: storage.resealing }, metrics);
+  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
+  const metrics = createMetrics({ database, clock, homeserverState, loops });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, (tx, now) => storage.sweep(tx, now)] });
+  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [resealKind]: storage.resealing }, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
-  const authenticators = authenticatorsOf(oauth, createAdminTokens(database, clock), developers);
+  const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
+  const authenticators = authenticatorsOf(oauth, admins, developers);
   const routes = {
-    ...operationsRoutes({ database, clock, version: deps.version, homeserverState, workerHealth: roles.has('worker') ? () => worker.health() : undefined }),
+    ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
     ...storageRoutes({ storage, clock }),
     ...oauthRoutes(oauth),
+    ...auditRoutes({ database }),
   };
 
   const http = express();
@@ -317,7 +361,7 @@ export function buildApp(deps: AppDependencies): App {
   if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
   http.use(cors);
   if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false }));
+  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => matrix.audit.record(tx, privilegedUse(principal, operation))) }));
   http.use(notFound, errorHandler(log, clock));
 
   return {
@@ -325,6 +369,8 @@ export function buildApp(deps: AppDependencies): App {
     metrics,
     worker,
     storage,
+    whitelist,
+    admins,
     homeserverState,
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.

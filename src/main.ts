@@ -12,7 +12,7 @@ import { createLog, metricsServer } from './operations/index.ts';
 import { openKeyRing, ringPlaceOf } from './security/key-ring.ts';
 import { requireFittingRing } from './security/ring-fit.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
 const listen = (server: Server, port: number, host: string): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -98,12 +98,17 @@ export async function start(configFile: string | undefined): Promise<void> {
   const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version });
 
   const server = createServer(app.http);
-  const port = await listen(server, config.server.port, config.server.host);
   const metrics = config.metrics.enabled ? metricsServer(app.metrics.registry) : undefined;
-  if (metrics !== undefined) await listen(metrics, config.metrics.port, config.metrics.host);
-  await app.start();
+  const running = (async () => {
+    const port = await listen(server, config.server.port, config.server.host);
+    if (metrics !== undefined) await listen(metrics, config.metrics.port, config.metrics.host);
+    await app.start();
+    return port;
+  })();
 
   stopOnSignal(log, async () => {
+    // Half a start can't be stopped; what made it fail ends the process by itself.
+    await running;
     const graceMs = config.server.shutdown_grace_seconds * 1000;
     app.release();
     await closeServer(server, graceMs);
@@ -114,6 +119,7 @@ export async function start(configFile: string | undefined): Promise<void> {
     await database.close();
     lock?.release();
   });
+  const port = await running;
   if (!isLoopbackHost(config.server.host) && config.server.public_url.startsWith('http://')) log.warn({}, 'public_url is not https');
   log.info({}, readyLine(config, port, app));
 }

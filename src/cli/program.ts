@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../config/package-root.ts';
 import { addAdmin } from './commands/admin.ts';
+import { addAudit } from './commands/audit.ts';
 import { addBackup } from './commands/backup.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addKeys } from './commands/keys.ts';
@@ -24,6 +25,6 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError('(-h shows what this command takes)')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Standard output carries only the answer.\n\nExample: tmcp -c /etc/tmcp/config.yaml start');
-  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addQueue, addBackup]) add(program);
+  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addAudit, addQueue, addBackup]) add(program);
   return program;
 }

@@ -1,8 +1,10 @@
 import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import type { Database as SqliteConnection } from 'better-sqlite3';
 import knexFactory, { type Knex } from 'knex';
-import pg from 'pg';
+import type * as Pg from 'pg';
+import { GroupCommit } from './group-commit.ts';
 import { SqliteClient } from './sqlite-client.ts';
 
 export type Dialect = 'sqlite' | 'postgres';
@@ -60,8 +62,6 @@ const safeInteger = (text: string): number => {
 /** What goes wrong is thrown; the library's own lines would say it twice, past our log. */
 const quiet: Knex.Logger = { warn() {}, error() {}, deprecate() {}, debug() {} };
 
-const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
-
 function openSqlite(path: string, options: DatabaseOptions): Knex {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return knexFactory({
@@ -86,6 +86,9 @@ function openSqlite(path: string, options: DatabaseOptions): Knex {
 }
 
 function openPostgres(options: DatabaseOptions): Knex {
+  // Loaded here, as knex does with its drivers: a server on SQLite does without its memory.
+  const pg = createRequire(import.meta.url)('pg') as typeof Pg;
+  const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
   return knexFactory({
     client: 'pg',
     log: quiet,
@@ -124,9 +127,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   const dialect: Dialect = isSqlite ? 'sqlite' : 'postgres';
   const sql = isSqlite ? openSqlite(options.url.slice('sqlite:'.length), options) : openPostgres(options);
 
+  const group = new GroupCommit(sql);
+  const begin = <T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> => (isSqlite ? group.run(work) : sql.transaction(work));
+
   const once = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
     let afterwards: (() => void)[] = [];
-    const result = await sql.transaction(async (trx) => {
+    const result = await begin(async (trx) => {
       const { tx, runLast, committed } = transactionOf(trx, dialect);
       const value = await work(tx);
       await runLast();

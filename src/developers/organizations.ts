@@ -30,7 +30,11 @@ export interface OrganizationsDependencies {
   readonly invitationMs: number;
   /** A member may no longer manage what the organisation owns. Part of the same transaction. */
   readonly onAccessLost: (tx: Transaction, userId: string, orgId: string) => Promise<void>;
+  /** For the audit log, in the same transaction. */
+  readonly onRoleChanged: (tx: Transaction, change: RoleChange) => Promise<void>;
 }
+
+export type RoleChange = Omit<RoleChangeRecord, 'id'>;
 
 /** Who acts, and in which request: for the record of role changes. */
 export interface Actor {
@@ -84,16 +88,17 @@ function refusalOf(verdict: Exclude<RoleVerdict, 'allowed' | 'unchanged'>): AppE
   }
 }
 
-async function record(tx: Transaction, change: Omit<RoleChangeRecord, 'id'>): Promise<void> {
+async function record({ onRoleChanged }: OrganizationsDependencies, tx: Transaction, change: RoleChange): Promise<void> {
   await insertRoleChange(tx, { ...change, id: newId('rch') });
+  await onRoleChanged(tx, change);
 }
 
-async function foundIn({ clock }: OrganizationsDependencies, tx: Transaction, actor: Actor, fields: NewOrganization): Promise<Organization> {
-  const now = clock.now();
+async function foundIn(deps: OrganizationsDependencies, tx: Transaction, actor: Actor, fields: NewOrganization): Promise<Organization> {
+  const now = deps.clock.now();
   const organization: Organization = { ...fields, orgId: newId('org'), createdBy: actor.userId, createdAt: now };
   await insertOrganization(tx, organization);
   await insertMember(tx, organization.orgId, { userId: actor.userId, role: 'admin' }, now);
-  await record(tx, { orgId: organization.orgId, actor: actor.userId, subject: actor.userId, from: undefined, to: 'admin', cause: 'founded', changedAt: now, requestId: actor.requestId });
+  await record(deps, tx, { orgId: organization.orgId, actor: actor.userId, subject: actor.userId, from: undefined, to: 'admin', cause: 'founded', changedAt: now, requestId: actor.requestId });
   return organization;
 }
 
@@ -114,17 +119,17 @@ async function invite({ clock, invitationMs }: OrganizationsDependencies, tx: Tr
   return invitation;
 }
 
-async function accept({ clock }: OrganizationsDependencies, tx: Transaction, actor: Actor, invitationId: string): Promise<Invitation> {
+async function accept(deps: OrganizationsDependencies, tx: Transaction, actor: Actor, invitationId: string): Promise<Invitation> {
   const found = await findInvitation(tx, invitationId, actor.userId);
   if (found === undefined) throw new AppError('NOT_FOUND', 'No such invitation');
   await lockOrganization(tx, found.orgId);
-  const now = clock.now();
+  const now = deps.clock.now();
   if (found.expiresAt <= now) throw new AppError('INVITATION_EXPIRED', 'The invitation has expired');
   const inviters = await listActiveMembers(tx, found.orgId, rolesWith('member:invite'));
   const stillStands = inviters.includes(found.invitedBy) && (await markAccepted(tx, found.id, now));
   if (!stillStands) throw new AppError('INVALID_STATE_TRANSITION', 'The invitation no longer stands');
   await insertMember(tx, found.orgId, { userId: actor.userId, role: found.role }, now);
-  await record(tx, { orgId: found.orgId, actor: found.invitedBy, subject: actor.userId, from: undefined, to: found.role, cause: 'invited', changedAt: now, requestId: actor.requestId });
+  await record(deps, tx, { orgId: found.orgId, actor: found.invitedBy, subject: actor.userId, from: undefined, to: found.role, cause: 'invited', changedAt: now, requestId: actor.requestId });
   return { ...found, state: 'accepted' };
 }
 
@@ -142,7 +147,7 @@ async function changeRole(deps: OrganizationsDependencies, tx: Transaction, acto
   if (to === undefined) await deleteMember(tx, orgId, subjectId);
   else await updateMember(tx, orgId, { userId: subjectId, role: to });
   const cause = to !== undefined ? 'assigned' : subjectId === actor.userId ? 'left' : 'removed';
-  await record(tx, { orgId, actor: actor.userId, subject: subjectId, from: subject?.role, to, cause, changedAt: deps.clock.now(), requestId: actor.requestId });
+  await record(deps, tx, { orgId, actor: actor.userId, subject: subjectId, from: subject?.role, to, cause, changedAt: deps.clock.now(), requestId: actor.requestId });
   if (may(subject?.role, 'miniapp:manage') && !may(to, 'miniapp:manage')) await deps.onAccessLost(tx, subjectId, orgId);
 }
 

@@ -12,6 +12,16 @@ export interface WhitelistDependencies {
   readonly log: Log;
   /** Somebody is no developer any more. Part of the same transaction. */
   readonly onRemoved: (tx: Transaction, userId: string) => Promise<void>;
+  /** What was done to whom, and by whom, in the transaction that does it. */
+  readonly audit: (tx: Transaction, entry: WhitelistAudit) => Promise<void>;
+}
+
+export interface WhitelistAudit {
+  readonly action: 'developer.listed' | 'developer.removed' | 'developer.tokens_revoked';
+  /** `admin:NAME`, `config` or `command line` */
+  readonly by: string;
+  readonly userId: string;
+  readonly details: Readonly<Record<string, unknown>>;
 }
 
 /** Who may be a developer at all (section 4.4.8). */
@@ -30,7 +40,7 @@ export interface Whitelist {
 const configured = 'config';
 const noSuchDeveloper = (): AppError => new AppError('NOT_FOUND', 'No such developer');
 
-export function createWhitelist({ database, clock, log, onRemoved }: WhitelistDependencies): Whitelist {
+export function createWhitelist({ database, clock, log, onRemoved, audit }: WhitelistDependencies): Whitelist {
   const endTokens = async (tx: Transaction, userId: string): Promise<number> => {
     await deleteUnusedCodes(tx, userId);
     return endSessions(tx, { user_id: userId }, clock.now());
@@ -41,7 +51,9 @@ export function createWhitelist({ database, clock, log, onRemoved }: WhitelistDe
     const ended = await database.inTransaction(async (tx) => {
       if (!(await removeFromWhitelist(tx, userId, { by, at: clock.now(), reason }))) return undefined;
       await onRemoved(tx, userId);
-      return endTokens(tx, userId);
+      const sessions = await endTokens(tx, userId);
+      await audit(tx, { action: 'developer.removed', by, userId, details: { reason, sessions } });
+      return sessions;
     });
     if (ended !== undefined) log.info({ developer: userId, by, sessions: ended }, 'developer removed, tokens revoked');
     return ended;
@@ -51,7 +63,12 @@ export function createWhitelist({ database, clock, log, onRemoved }: WhitelistDe
     async adoptConfigured(userIds) {
       const change = { by: configured, at: clock.now(), reason: undefined };
       for (const userId of userIds) {
-        if (await addFromConfig(database, asUserId(userId), change)) log.info({ developer: userId, by: configured }, 'developer whitelisted');
+        const isNew = await database.inTransaction(async (tx) => {
+          const listed = await addFromConfig(tx, asUserId(userId), change);
+          if (listed) await audit(tx, { action: 'developer.listed', by: configured, userId, details: {} });
+          return listed;
+        });
+        if (isNew) log.info({ developer: userId, by: configured }, 'developer whitelisted');
       }
       for (const userId of await listedBy(database, configured)) {
         if (!userIds.includes(userId)) await remove(userId, configured, 'no longer in developers.whitelist');
@@ -61,6 +78,7 @@ export function createWhitelist({ database, clock, log, onRemoved }: WhitelistDe
     async add(userId, by, reason) {
       const { entry, isNew } = await database.inTransaction(async (tx) => {
         const added = await addToWhitelist(tx, userId, { by, at: clock.now(), reason });
+        if (added) await audit(tx, { action: 'developer.listed', by, userId, details: { reason } });
         return { entry: await findListed(tx, userId), isNew: added };
       });
       if (isNew) log.info({ developer: userId, by }, 'developer whitelisted');
@@ -74,7 +92,9 @@ export function createWhitelist({ database, clock, log, onRemoved }: WhitelistDe
     async revokeTokens(userId, by, reason) {
       const ended = await database.inTransaction(async (tx) => {
         if (!(await isKnownDeveloper(tx, userId)) && (await findListed(tx, userId)) === undefined) throw noSuchDeveloper();
-        return endTokens(tx, userId);
+        const sessions = await endTokens(tx, userId);
+        await audit(tx, { action: 'developer.tokens_revoked', by, userId, details: { reason, sessions } });
+        return sessions;
       });
       log.info({ developer: userId, by, reason, sessions: ended }, 'developer tokens revoked');
       return ended;

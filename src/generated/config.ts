@@ -277,6 +277,15 @@ export interface ConfigFile {
     room_alias_localpart: string;
   };
   /**
+   * The audit log.
+   */
+  audit: {
+    /**
+     * Days for which entries are kept; the chain stays verifiable behind those that were deleted.
+     */
+    retention_days: number;
+  };
+  /**
    * The durable queue: what the world must hear, and what must happen later (D12).
    */
   jobs: {

@@ -11,6 +11,8 @@ export interface SessionPrincipal {
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
   readonly sessionId: string;
+  /** Holds privileged scopes now: each use is audited (decision D3). */
+  readonly privileged: boolean;
 }
 /** An administrator of this server: who, for the audit trail. */
 export interface AdminPrincipal {
@@ -29,6 +31,8 @@ export interface ClientPrincipal {
   readonly miniappId: MiniAppId;
   /** With its secret: all that it has registered. With a token of its own: that token's. */
   readonly scopes: ReadonlySet<string>;
+  /** As of a session; never with the secret itself. */
+  readonly privileged: boolean;
 }
 /** A developer (specification section 4.4). What they may do is looked up at each request, not read from the token (decision D23). */
 export interface DeveloperPrincipal {

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../kernel/errors.ts';
 import { JsonText } from '../kernel/json-text.ts';
-import { decideAccess, type Authenticators, type Principal } from './access.ts';
+import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import type { Contract, Operation } from './contract.ts';
 
 /** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
@@ -61,6 +61,8 @@ export interface ApiOptions {
   readonly bodyLimits?: Readonly<Record<string, number>>;
   /** Tests set this: an answer that the document does not allow becomes a 500 that says why. */
   readonly checkResponses: boolean;
+  /** Called before the operation; what it throws refuses the request. */
+  readonly onPrivileged: (principal: SessionPrincipal | ClientPrincipal, operationId: string) => Promise<void>;
 }
 
 const mediaTypes = ['application/json', 'application/x-www-form-urlencoded'];
@@ -162,7 +164,9 @@ export function apiRouter(options: ApiOptions): Router {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
     const access: RequestHandler = async (req, res, next) => {
       res.locals.operation = operation.id;
-      res.locals.principal = await decideAccess(operation, req.headers.authorization, options.authenticators);
+      const principal = await decideAccess(operation, req.headers.authorization, options.authenticators);
+      if ('privileged' in principal && principal.privileged) await options.onPrivileged(principal, operation.id);
+      res.locals.principal = principal;
       next();
     };
     router[operation.method](path, access, ...parsersOf(operation), handlerOf(operation, options));

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import type { Clock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
+import { requestContext } from '../kernel/request-context.ts';
 
 const acceptableId = /^[A-Za-z0-9._-]{8,64}$/;
 
@@ -24,7 +25,7 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
       observe({ operation, method: req.method, status, durationMs });
       log.debug({ request_id: requestId, operation, method: req.method, status, duration_ms: durationMs }, 'request');
     });
-    next();
+    requestContext.run({ requestId, address: req.ip }, next);
   };
 }
 

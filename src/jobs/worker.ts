@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { errorText } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
+import { LoopHealth, type LoopReport } from '../kernel/loop-health.ts';
 import { beginHead, claimStreams, extendLeases, holdStream, markDone, releaseStream, type BegunJob, type Claim } from './repo.ts';
 import { recordFailure, type RetryOptions } from './retry.ts';
 import { Park, type JobKind, type Recording } from './types.ts';
@@ -25,16 +26,11 @@ export interface WorkerDependencies {
   readonly onSettled?: (kind: string, outcome: Settlement) => void;
 }
 
-export interface WorkerHealth {
-  /** When the loop last completed a look for work, milliseconds since the epoch. */
-  readonly lastLoopAt: number;
-  readonly error: string | undefined;
-}
-
 type Outcome = { readonly recording: Recording | void } | { readonly error: unknown };
 
 /** A turn's longest run on one stream, so that a busy room does not starve the others. */
 const maxJobsPerTurn = 50;
+const minSilenceMs = 60_000;
 
 /** The dispatcher of the durable queue. Any number may run, in any number of processes. */
 export class Worker {
@@ -46,18 +42,26 @@ export class Worker {
   #endPause: () => void = () => {};
   #loop: Promise<void> | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
-  #health: WorkerHealth;
+  readonly #looking: LoopHealth;
+  readonly #leasing: LoopHealth;
 
   constructor(deps: WorkerDependencies) {
     this.#deps = deps;
-    this.#health = { lastLoopAt: deps.clock.now(), error: undefined };
+    this.#looking = new LoopHealth(deps.clock, Math.max(minSilenceMs, 4 * deps.options.pollIntervalMs));
+    this.#leasing = new LoopHealth(deps.clock, Math.max(minSilenceMs, deps.options.leaseMs));
   }
 
   start(): void {
     const { database, clock, log, options } = this.#deps;
     this.#heartbeat = setInterval(() => {
-      if (this.#turns.size === 0) return;
-      extendLeases(database, this.#owner, clock.now() + options.leaseMs).catch((error: unknown) => log.error({ error: errorText(error) }, 'leases could not be extended'));
+      if (this.#turns.size === 0) return this.#leasing.succeeded();
+      extendLeases(database, this.#owner, clock.now() + options.leaseMs).then(
+        () => this.#leasing.succeeded(),
+        (error: unknown) => {
+          this.#leasing.failed(error);
+          log.error({ error: errorText(error) }, 'leases could not be extended');
+        },
+      );
     }, options.leaseMs / 4);
     this.#loop = this.#run();
   }
@@ -77,8 +81,9 @@ export class Worker {
     clearInterval(this.#heartbeat);
   }
 
-  health(): WorkerHealth {
-    return this.#health;
+  /** Of its two loops: the one that looks for work, and the one that extends the leases of what is being worked on. */
+  health(): { readonly worker: LoopReport; readonly leases: LoopReport } {
+    return { worker: this.#looking.report(), leases: this.#leasing.report() };
   }
 
   async #run(): Promise<void> {
@@ -86,9 +91,9 @@ export class Worker {
       this.#woken = false;
       try {
         await this.#lookForWork();
-        this.#health = { lastLoopAt: this.#deps.clock.now(), error: undefined };
+        this.#looking.succeeded();
       } catch (error) {
-        this.#health = { ...this.#health, error: errorText(error) };
+        this.#looking.failed(error);
         this.#deps.log.error({ error: errorText(error) }, 'the job worker could not look for work');
       }
       await this.#pause();

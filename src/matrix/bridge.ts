@@ -1,4 +1,6 @@
-import { AppServiceRegistration, Bridge, Logger, MatrixHostResolver, type Intent } from 'matrix-appservice-bridge';
+import { connect } from 'node:net';
+import type * as BridgeLibrary from 'matrix-appservice-bridge';
+import type { Bridge, Intent, MatrixHostResolver } from 'matrix-appservice-bridge';
 import type { UserId } from '../kernel/ids.ts';
 import { HomeserverError, HomeserverUnreachable, type Homeserver, type HomeserverRequest, type HttpMethod } from './homeserver.ts';
 
@@ -10,8 +12,26 @@ export interface BridgeOptions {
   readonly requestTimeoutMs: number;
 }
 
-// Its log lines contain addresses and bodies; ours say what matters.
-Logger.configure({ console: 'off' });
+/** Loaded when it is first needed: it is a third of what the start takes and of the memory, and without a homeserver there is no use for it. */
+async function library(): Promise<typeof BridgeLibrary> {
+  const loaded = await import('matrix-appservice-bridge');
+  // Its log lines contain addresses and bodies; ours say what matters.
+  loaded.Logger.configure({ console: 'off' });
+  return loaded;
+}
+
+/** Resolves once something listens at the address; rejects with the socket's error. */
+const reach = (url: string, timeoutMs: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const { hostname, port, protocol } = new URL(url);
+    const socket = connect({ host: hostname.replace(/^\[(.*)\]$/, '$1'), port: Number(port || (protocol === 'https:' ? 443 : 80)), timeout: timeoutMs });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('timeout', () => socket.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT' })));
+    socket.once('error', reject);
+  });
 
 /** The statuses with which a proxy or a homeserver says that it can't work just now. */
 const passing = new Set([408, 500, 502, 503, 504]);
@@ -84,7 +104,9 @@ export class BridgeHomeserver implements Homeserver {
   }
 
   async #start(): Promise<Bridge> {
-    const { registration, homeserverUrl, domain } = this.#options;
+    const { registration, homeserverUrl, domain, requestTimeoutMs } = this.#options;
+    await reach(homeserverUrl, requestTimeoutMs);
+    const { AppServiceRegistration, Bridge } = await library();
     const parsed = AppServiceRegistration.fromObject({ ...registration, namespaces: {}, rate_limited: false });
     if (parsed === null) throw new Error('the registration is not usable');
     const bridge = new Bridge({
@@ -111,7 +133,8 @@ export interface RegistrationAnswers {
 }
 
 /** A registration as the library writes it, with the keys that it would drop put back. Tokens are made unless they are given. */
-export function buildRegistration(answers: RegistrationAnswers): Record<string, unknown> {
+export async function buildRegistration(answers: RegistrationAnswers): Promise<Record<string, unknown>> {
+  const { AppServiceRegistration } = await library();
   const registration = new AppServiceRegistration(answers.url);
   registration.setId(answers.id);
   registration.setAppServiceToken(answers.asToken ?? AppServiceRegistration.generateToken());
@@ -125,10 +148,11 @@ export function buildRegistration(answers: RegistrationAnswers): Record<string, 
   return { ...registration.getOutput(), receive_ephemeral: true, 'io.element.msc4190': true };
 }
 
-const resolver = new MatrixHostResolver();
+let resolver: MatrixHostResolver | undefined;
 
 /** Server discovery of the Matrix specification, for servers other than our own. */
 export async function resolveServer(serverName: string): Promise<{ host: string; port: number; hostHeader: string }> {
+  resolver ??= new (await library()).MatrixHostResolver();
   const { url, hostHeader } = await resolver.resolveMatrixServer(serverName);
   return { host: url.hostname, port: Number(url.port || 443), hostHeader };
 }

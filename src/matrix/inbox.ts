@@ -1,3 +1,4 @@
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database, Transaction } from '../database/index.ts';
 import type { JobKind, JobQueue } from '../jobs/index.ts';
@@ -48,21 +49,33 @@ function concernsUs(event: InboundEvent, { types, names }: InboxDependencies): b
   return types.has(event.type) && !names.isOurs(event.sender);
 }
 
-/** Transactions that arrive while another is being committed share the next commit. */
+interface Waiting {
+  readonly body: Buffer;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Transactions that arrive while others are being committed share the next commit, and one job. */
 class GroupCommit {
   readonly #deps: InboxDependencies;
-  #waiting: { readonly text: string; readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+  #waiting: Waiting[] = [];
   #running = false;
 
   constructor(deps: InboxDependencies) {
     this.#deps = deps;
   }
 
-  add(text: string): Promise<void> {
+  add(body: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ text, resolve, reject });
+      this.#waiting.push({ body, resolve, reject });
       if (!this.#running) void this.#run();
     });
+  }
+
+  #nextGroup(): Waiting[] {
+    let bytes = 0;
+    const count = this.#waiting.findIndex(({ body }, at) => (bytes += body.length) > maxGroupBytes && at > 0);
+    return this.#waiting.splice(0, count === -1 ? this.#waiting.length : count);
   }
 
   async #run(): Promise<void> {
@@ -71,11 +84,11 @@ class GroupCommit {
     while (this.#waiting.length > 0) {
       // As long as each turn of the event loop brings another request, it joins this group.
       for (let size = 0; size < this.#waiting.length; await nextTurn()) size = this.#waiting.length;
-      const group = this.#waiting;
-      this.#waiting = [];
+      const group = this.#nextGroup();
       try {
+        const stored = pack(group.map(({ body }) => body));
         await database.inTransaction((tx) => {
-          for (const { text } of group) queue.enqueue(tx, { stream: 'inbox', kind: jobKind.received, body: text });
+          queue.enqueue(tx, { stream: 'inbox', kind: jobKind.received, body: stored });
           return Promise.resolve();
         });
         for (const { resolve } of group) resolve();
@@ -98,21 +111,23 @@ export function createInbox(deps: InboxDependencies): Inbox {
   return {
     async accept(body) {
       if (cannotBeJson(body)) throw new SyntaxError('not a JSON object');
-      if (signs.some((sign) => body.includes(sign))) await commit.add(body.toString('utf8'));
+      if (signs.some((sign) => body.includes(sign))) await commit.add(body);
     },
     takeApart: {
       forgetBody: true,
       run: (job) => {
-        const { events, ephemeral } = readTransaction(job.body);
+        const { transactions, unreadable } = readStored(job.body);
+        const events = transactions.flatMap((transaction) => transaction.events);
         const accepted = events.flatMap((raw) => {
           const event = readEvent(raw);
           if (event === undefined) return [];
           if (event.type === 'm.room.member') deps.onMembership(event);
           return concernsUs(event, deps) ? [event] : [];
         });
-        deps.onReceived?.({ events: events.length, accepted: accepted.length, ephemeral: ephemeral.length });
+        deps.onReceived?.({ events: events.length, accepted: accepted.length, ephemeral: transactions.reduce((sum, { ephemeral }) => sum + ephemeral, 0) });
         return Promise.resolve((tx: Transaction) => {
           for (const event of accepted) deps.queue.enqueue(tx, { id: event.eventId, stream: `in:${event.roomId}`, kind: jobKind.inbound, body: { event } satisfies InboundJob });
+          for (const body of unreadable) deps.queue.enqueue(tx, { stream: 'inbox:unreadable', kind: jobKind.received, body });
           return Promise.resolve();
         });
       },
@@ -120,9 +135,54 @@ export function createInbox(deps: InboxDependencies): Inbox {
   };
 }
 
-/** Typing, receipts and presence are pushed under a stable and an older key; they are not kept, so they are only counted. */
-function readTransaction(transaction: unknown): { events: readonly unknown[]; ephemeral: readonly unknown[] } {
+/** Transactions as they came, in order: compressed as one, because writing their pages costs more. */
+interface Packed {
+  readonly lengths: readonly number[];
+  /** Base64 of the zstd-compressed bodies, end to end. */
+  readonly zstd: string;
+}
+
+const plainBytes = 4096;
+const maxGroupBytes = 1024 * 1024;
+const fastest = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+
+function pack(bodies: readonly Buffer[]): string {
+  const [first] = bodies;
+  if (first !== undefined && bodies.length === 1 && first.length < plainBytes) return first.toString('utf8');
+  return JSON.stringify({ lengths: bodies.map((body) => body.length), zstd: zstdCompressSync(Buffer.concat(bodies), fastest).toString('base64') } satisfies Packed);
+}
+
+function unpack({ lengths, zstd }: Packed): string[] {
+  const all = zstdDecompressSync(Buffer.from(zstd, 'base64'));
+  let end = 0;
+  return lengths.map((length) => all.subarray(end, (end += length)).toString('utf8'));
+}
+
+const isPacked = (stored: unknown): stored is Packed => isObject(stored) && typeof stored.zstd === 'string' && Array.isArray(stored.lengths);
+
+interface ReceivedTransaction {
+  readonly events: readonly unknown[];
+  /** Typing, receipts and presence are pushed under a stable and an older key; they are not kept, so they are only counted. */
+  readonly ephemeral: number;
+}
+
+function readTransaction(transaction: unknown): ReceivedTransaction {
   const { events, ephemeral, 'de.sorunome.msc2409.ephemeral': unstable } = isObject(transaction) ? transaction : {};
   const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as unknown[]) : []);
-  return { events: list(events), ephemeral: [...list(ephemeral), ...list(unstable)] };
+  return { events: list(events), ephemeral: list(ephemeral).length + list(unstable).length };
+}
+
+/** Reads the body of an `inbound.received` job. `unreadable` are the bodies that turn out not to be JSON. */
+export function readStored(stored: unknown): { transactions: readonly ReceivedTransaction[]; unreadable: readonly string[] } {
+  if (!isPacked(stored)) return { transactions: [readTransaction(stored)], unreadable: [] };
+  const transactions: ReceivedTransaction[] = [];
+  const unreadable: string[] = [];
+  for (const text of unpack(stored)) {
+    try {
+      transactions.push(readTransaction(JSON.parse(text)));
+    } catch {
+      unreadable.push(text);
+    }
+  }
+  return { transactions, unreadable };
 }

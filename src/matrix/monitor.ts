@@ -2,6 +2,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { errorText } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
+import { LoopHealth, type LoopReport } from '../kernel/loop-health.ts';
 import { HomeserverError, HomeserverUnreachable, path, type Homeserver } from './homeserver.ts';
 
 export interface MonitorDependencies {
@@ -24,6 +25,8 @@ const steadyPauseMs = 30_000;
 const firstPauseMs = 500;
 const longestPauseMs = 15_000;
 const timeoutMs = 5000;
+/** Longer than a pause and both requests of a look. */
+const silenceMs = 90_000;
 
 /**
  * Keeps asking whether the homeserver is there. On the first success, and after each absence, it asks for a ping of ourselves
@@ -36,13 +39,20 @@ export class HomeserverMonitor {
   #pauseMs = firstPauseMs;
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
+  readonly #health: LoopHealth;
 
   constructor(deps: MonitorDependencies) {
     this.#deps = deps;
+    this.#health = new LoopHealth(deps.clock, silenceMs);
   }
 
   state(): HomeserverState {
     return this.#state;
+  }
+
+  /** Of this loop, not of the homeserver: a homeserver that is away is a look that succeeded. */
+  health(): LoopReport {
+    return this.#health.report();
   }
 
   /** Looks once, at once, and then goes on by itself. Resolves after the first look. */
@@ -57,7 +67,13 @@ export class HomeserverMonitor {
   }
 
   async #turn(): Promise<void> {
-    this.#running = this.#look().catch((error: unknown) => this.#deps.log.error({ error: errorText(error) }, 'the homeserver monitor failed'));
+    this.#running = this.#look().then(
+      () => this.#health.succeeded(),
+      (error: unknown) => {
+        this.#health.failed(error);
+        this.#deps.log.error({ error: errorText(error) }, 'the homeserver monitor failed');
+      },
+    );
     await this.#running;
     if (this.#stopped) return;
     this.#pauseMs = this.#state.state === 'connected' ? steadyPauseMs : Math.min(this.#pauseMs * 2, longestPauseMs);

@@ -5,6 +5,7 @@ import type { Log } from '../kernel/log.ts';
 import { HomeserverUnreachable } from './homeserver.ts';
 import type { Inbox } from './inbox.ts';
 import type { Lookups } from './lookups.ts';
+import { MissingTransaction } from './missing-transaction.ts';
 
 export interface ReceiverDependencies {
   readonly inbox: Inbox;
@@ -35,12 +36,24 @@ const badRequests: ErrorRequestHandler = (error: unknown, _req, res, next) => {
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
-function routes({ inbox, lookups }: ReceiverDependencies): Router {
+function routes({ inbox, lookups, log }: ReceiverDependencies): Router {
+  const missing = new MissingTransaction();
   const router = express.Router();
   router.put('/transactions/:txnId', async (req, res) => {
     res.locals.operation = 'appserviceTransaction';
     if (!Buffer.isBuffer(req.body)) throw new SyntaxError('no body');
-    await inbox.accept(req.body);
+    const { txnId } = req.params;
+    if (missing.refuses(txnId)) {
+      log.info({ txn_id: txnId }, 'a transaction before this one seems to be missing: the homeserver is asked to send it first');
+      return refuse(res, 503, 'M_UNKNOWN', 'A transaction before this one is missing: send it first');
+    }
+    try {
+      await inbox.accept(req.body);
+    } catch (error) {
+      missing.failed();
+      throw error;
+    }
+    missing.taken(txnId);
     res.json({});
   });
   router.post('/ping', (_req, res) => void res.json({}));

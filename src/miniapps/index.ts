@@ -1,4 +1,4 @@
-export { createMiniApps, type MiniApps, type RegisteredClient, type Registrar, type Registration } from './miniapps.ts';
+export { createMiniApps, type Actor, type MiniApps, type RegisteredClient, type Registrar, type Registration } from './miniapps.ts';
 export { appStateEvent } from './events.ts';
 export { miniappMachine, type MiniAppStatus } from './machine.ts';
 export type { Owner, Ownership } from './ownership.ts';

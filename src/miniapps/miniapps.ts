@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { advance } from '../kernel/advance.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { createLiveCache } from '../kernel/live-cache.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asMiniAppId, newSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
@@ -23,7 +24,19 @@ export interface MiniAppsDependencies {
   readonly maxStateApps: number;
   /** An app was suspended or retired: its users' sessions end with the same commit. */
   readonly endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>;
+  /** What was done to an app, and by whom, in the transaction that does it. */
+  readonly audit: (tx: Transaction, entry: MiniAppAudit) => Promise<void>;
 }
+
+export interface MiniAppAudit {
+  readonly action: 'miniapp.registered' | 'miniapp.moved' | 'miniapp.classified' | 'miniapp.changed';
+  readonly by: Actor;
+  readonly miniappId: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** Who acts on the registry: who may register, or the manifest of official apps. */
+export type Actor = Registrar | { readonly manifest: true };
 
 /** What a registration says (specification sections 9.1.1 and 16.3). */
 export interface Registration {
@@ -73,9 +86,9 @@ export interface MiniApps {
    */
   register(registration: Registration, by: Registrar, commands: readonly MiniAppCommand[]): Promise<{ app: MiniApp; credentials: Credentials }>;
   /** Takes the app through `commands`. @throws AppError MINIAPP_NOT_FOUND, INVALID_STATE_TRANSITION */
-  move(miniappId: string, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
+  move(miniappId: string, by: Registrar, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
   /** @throws AppError MINIAPP_NOT_FOUND */
-  classify(miniappId: string, classification: Classification): Promise<MiniApp>;
+  classify(miniappId: string, by: Registrar, classification: Classification): Promise<MiniApp>;
   /** Brings an official app to what the manifest says; without a change nothing is written. */
   adopt(registration: Registration & { readonly miniappId: MiniAppId }): Promise<'created' | 'changed' | 'same'>;
   find(miniappId: string, db?: Queryable): Promise<MiniApp | undefined>;
@@ -139,13 +152,14 @@ const announce = ({ events, miniappUser }: MiniAppsDependencies, tx: Transaction
 };
 
 /** One published state for each step: a reader of the room sees the way, not only where it ended. */
-async function walk(deps: MiniAppsDependencies, tx: Transaction, start: MiniApp, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp> {
+async function walk(deps: MiniAppsDependencies, tx: Transaction, start: MiniApp, by: Actor, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp> {
   let app = start;
   for (const command of commands) {
     const now = deps.clock.now();
     const status = advance<MiniAppStatus>(miniappMachine, app.status, command);
     const published = status === 'active' && app.publishedAt === undefined;
     if (!(await moveMiniApp(tx, app.miniappId, app.status, status, { now, reason, published }))) throw new AppError('INVALID_STATE_TRANSITION', 'The mini-app has changed meanwhile');
+    await deps.audit(tx, { action: 'miniapp.moved', by, miniappId: app.miniappId, details: { command, from: app.status, to: status, ...(reason === undefined ? {} : { reason }) } });
     app = { ...app, status, statusReason: reason, updatedAt: now, publishedAt: published ? now : app.publishedAt };
     announce(deps, tx, app);
     if (status === 'suspended' || status === 'retired') await deps.endSessions(tx, app.miniappId);
@@ -161,10 +175,11 @@ async function insertClients(tx: Transaction, app: MiniApp, credentials: Credent
   await insertClientSecret(tx, credentials.confidentialClientId, sha256Hex(credentials.clientSecret), now);
 }
 
-async function create(deps: MiniAppsDependencies, tx: Transaction, app: MiniApp): Promise<Credentials> {
+async function create(deps: MiniAppsDependencies, tx: Transaction, app: MiniApp, by: Actor): Promise<Credentials> {
   const credentials = newCredentials(app);
   if (!(await insertMiniApp(tx, app, deps.seal(credentials.webhookSecret, app.miniappId)))) throw new AppError('ALREADY_EXISTS', `There is a mini-app ${app.miniappId} already`);
   await insertClients(tx, app, credentials);
+  await deps.audit(tx, { action: 'miniapp.registered', by, miniappId: app.miniappId, details: { name: app.name, classification: app.classification, client_type: app.clientType, scopes: app.scopes } });
   return credentials;
 }
 
@@ -183,18 +198,21 @@ async function checkOwner({ ownership }: MiniAppsDependencies, tx: Transaction, 
   else if (!(await ownership.organizationExists(tx, owner.orgId))) throw new AppError('NOT_FOUND', 'No such organization');
 }
 
+const byManifest: Actor = { manifest: true };
+
 async function adopt(deps: MiniAppsDependencies, tx: Transaction, registration: Registration & { readonly miniappId: MiniAppId }): Promise<'created' | 'changed' | 'same'> {
   const known = await lockMiniApp(tx, registration.miniappId);
   if (known === undefined) {
     const draft = draftOf(registration, 'manifest', deps.clock.now());
-    await create(deps, tx, draft);
-    await walk(deps, tx, draft, ['submit', 'begin_review', 'approve', 'publish']);
+    await create(deps, tx, draft, byManifest);
+    await walk(deps, tx, draft, byManifest, ['submit', 'begin_review', 'approve', 'publish']);
     return 'created';
   }
   const wanted: MiniApp = { ...known, ...registration };
   if (isDeepStrictEqual(wanted, known)) return 'same';
   const app = { ...wanted, updatedAt: deps.clock.now() };
   await updateMiniAppDetails(tx, app);
+  await deps.audit(tx, { action: 'miniapp.changed', by: byManifest, miniappId: app.miniappId, details: { version: app.version } });
   announce(deps, tx, app);
   return 'changed';
 }
@@ -208,23 +226,30 @@ async function findRegisteredClient({ database, clock }: MiniAppsDependencies, c
 
 export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
   const { database, clock } = deps;
+  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId));
+  const change = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
+    database.inTransaction((tx) => {
+      tx.afterCommit(() => clients.clear());
+      return work(tx);
+    });
   return {
     register: (registration, by, commands) =>
-      database.inTransaction(async (tx) => {
+      change(async (tx) => {
         await checkOwner(deps, tx, registration.owner, by);
         const draft = draftOf(registration, 'admin' in by ? `admin:${by.admin}` : by.developer, clock.now());
-        const credentials = await create(deps, tx, draft);
-        return { app: await walk(deps, tx, draft, commands), credentials };
+        const credentials = await create(deps, tx, draft, by);
+        return { app: await walk(deps, tx, draft, by, commands), credentials };
       }),
-    move: (miniappId, commands, reason) => database.inTransaction(async (tx) => walk(deps, tx, await lock(tx, miniappId), commands, reason)),
-    classify: (miniappId, classification) =>
-      database.inTransaction(async (tx) => {
+    move: (miniappId, by, commands, reason) => change(async (tx) => walk(deps, tx, await lock(tx, miniappId), by, commands, reason)),
+    classify: (miniappId, by, classification) =>
+      change(async (tx) => {
         const app = { ...(await lock(tx, miniappId)), classification, updatedAt: clock.now() };
         await setClassification(tx, app.miniappId, classification, app.updatedAt);
+        await deps.audit(tx, { action: 'miniapp.classified', by, miniappId, details: { classification } });
         announce(deps, tx, app);
         return app;
       }),
-    adopt: (registration) => database.inTransaction((tx) => adopt(deps, tx, registration)),
+    adopt: (registration) => change((tx) => adopt(deps, tx, registration)),
     find: (miniappId, db = database) => findMiniApp(db, miniappId),
     async get(miniappId) {
       const app = await findMiniApp(database, miniappId);
@@ -243,7 +268,7 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
       if (app?.status !== 'active') throw new AppError('APP_NOT_FOUND', 'No such mini-app');
       return app;
     },
-    findClient: (clientId) => findRegisteredClient(deps, clientId),
+    findClient: (clientId) => clients.find(clientId),
     async fillCatalogue(tx) {
       for (const app of await listPublicMiniApps(tx, deps.maxStateApps)) announce(deps, tx, app);
     },

@@ -100,6 +100,7 @@ const statusBody = (app: MiniApp): object => ({
   updated_at: isoTime(app.updatedAt),
 });
 
+const administrator = (request: ApiRequest): Registrar => ({ admin: principalOf(request, 'admin').name });
 const idIn = (request: ApiRequest): string => request.path.miniapp_id as string;
 
 export interface MiniAppRoutesDependencies {
@@ -113,13 +114,13 @@ export function miniappRoutes({ miniapps, isPrivilegedScope }: MiniAppRoutesDepe
   const moving = (commands: (request: ApiRequest, app: MiniApp) => readonly MiniAppCommand[]) => async (request: ApiRequest) => {
     const { reason } = request.body as { reason?: string };
     const app = await miniapps.get(idIn(request));
-    return answer(statusBody(await miniapps.move(app.miniappId, commands(request, app), reason)));
+    return answer(statusBody(await miniapps.move(app.miniappId, administrator(request), commands(request, app), reason)));
   };
   return {
     registerMiniApp: async (request) => {
       const body = request.body as RegistrationBody;
       const developer = request.principal.kind === 'developer' ? request.principal.userId : undefined;
-      const by: Registrar = developer === undefined ? { admin: principalOf(request, 'admin').name } : { developer };
+      const by = developer === undefined ? administrator(request) : { developer };
       if (developer !== undefined) assertOrdinary(body, isPrivilegedScope);
       const registration = registrationOf(body, developer);
       const { app, credentials } = await miniapps.register(registration, by, commandsFor(body, registration.classification));
@@ -137,6 +138,6 @@ export function miniappRoutes({ miniapps, isPrivilegedScope }: MiniAppRoutesDepe
     rejectMiniApp: moving((_request, app) => [...(app.status === 'submitted' ? (['begin_review'] as const) : []), 'reject']),
     suspendMiniApp: moving(() => ['suspend']),
     reinstateMiniApp: moving(() => ['reinstate']),
-    classifyMiniApp: async (request) => answer(statusBody(await miniapps.classify(idIn(request), (request.body as { classification: Classification }).classification))),
+    classifyMiniApp: async (request) => answer(statusBody(await miniapps.classify(idIn(request), administrator(request), (request.body as { classification: Classification }).classification))),
   };
 }

@@ -3,7 +3,7 @@ import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import { isReservedAudience } from './clients.ts';
 import type { SignedTokens, TokenClaims } from './jwt.ts';
-import type { LiveSessions } from './live-sessions.ts';
+import type { LiveCache } from '../kernel/live-cache.ts';
 import { parseScopes } from './scopes.ts';
 import type { ProofMethod, Session, SessionOrigin } from './session-repo.ts';
 
@@ -109,7 +109,7 @@ function principalOf(claims: AccessTokenClaims, session: Session, now: number): 
   };
 }
 
-export function createAccessTokens(options: { issuer: string; clock: Clock; tokens: SignedTokens; sessions: LiveSessions<Session> }): AccessTokens {
+export function createAccessTokens(options: { issuer: string; clock: Clock; tokens: SignedTokens; sessions: LiveCache<Session> }): AccessTokens {
   const { issuer, clock, tokens, sessions } = options;
 
   const judge = async (given: TokenClaims | undefined): Promise<{ claims: AccessTokenClaims; session: Session } | undefined> => {

@@ -4,10 +4,11 @@ import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { sha256Hex } from '../kernel/ids.ts';
 import type { KeyRing } from '../security/key-ring.ts';
+import type { OAuthDeps } from './deps.ts';
 import { deleteBrowserSession, findBrowserSession, saveBrowserSession, type BrowserSession } from './browser-session-repo.ts';
 import type { ClientDirectory } from './clients.ts';
 import { clientMetadata } from './client-metadata.ts';
-import type { LiveSessions } from './live-sessions.ts';
+import type { LiveCache } from '../kernel/live-cache.ts';
 import { markRevoked, type Session } from './session-repo.ts';
 
 export interface AdapterOptions {
@@ -15,10 +16,11 @@ export interface AdapterOptions {
   readonly clock: Clock;
   readonly keyRing: KeyRing;
   readonly clients: ClientDirectory;
-  readonly sessions: LiveSessions<Session>;
+  readonly sessions: LiveCache<Session>;
   /** The transaction in which the caller wants entries to be written, where there is one. */
   readonly ambient: AsyncLocalStorage<Transaction>;
   readonly drafts: WeakMap<object, Omit<Session, 'walletId'>>;
+  readonly audit?: OAuthDeps['audit'];
   readonly openDraft: (tx: Transaction, draft: Omit<Session, 'walletId'>) => Promise<void>;
 }
 
@@ -27,6 +29,8 @@ interface EntryRow {
   payload: string;
   consumed_at: number | null;
 }
+
+export const refreshTokenPrefix = 'rt_';
 
 /** The one resource that access tokens are for: our API. */
 export const apiResource = 'urn:tmcp:api';
@@ -107,6 +111,12 @@ function createEntryAdapter(kind: string, options: AdapterOptions): Adapter {
   };
 }
 
+/** Refresh tokens can be told from others by their beginning: an introspection of anything else need not look for one. */
+function createRefreshTokenAdapter(kind: string, options: AdapterOptions): Adapter {
+  const entries = createEntryAdapter(kind, options);
+  return { ...entries, find: (id) => (id.startsWith(refreshTokenPrefix) ? entries.find(id) : nothing()) };
+}
+
 /** A browser's session: listed and ended by its user, so it has a table of its own. */
 function createSessionAdapter(options: AdapterOptions): Adapter {
   const { database, clock, keyRing } = options;
@@ -163,12 +173,13 @@ const readOnly: Adapter = { upsert: nothing, find: nothing, findByUid: nothing, 
 
 /** A grant is a session of ours, opened by our use cases; ending the grant ends the session and all its tokens. */
 function createGrantAdapter(options: AdapterOptions): Adapter {
-  const { database, clock, sessions } = options;
+  const { database, clock, sessions, audit } = options;
   return {
     ...readOnly,
     upsert: () => Promise.reject(new TypeError('sessions are opened by their use cases')),
     async find(id) {
-      const session = await sessions.findFresh(id);
+      // What an introspection says may be as old as what any request is told; where tokens are made, only the database counts.
+      const session = await (Provider.ctx?.oidc.route === 'introspection' ? sessions.find(id) : sessions.findFresh(id));
       if (session === undefined) return undefined;
       return {
         kind: 'Grant',
@@ -181,7 +192,13 @@ function createGrantAdapter(options: AdapterOptions): Adapter {
       };
     },
     async destroy(id) {
-      sessions.forget(await markRevoked(database, { id }, clock.now()));
+      const session = await sessions.findFresh(id);
+      const ended = await database.inTransaction(async (tx) => {
+        const ids = await markRevoked(tx, { id }, clock.now());
+        if (session !== undefined && ids.length > 0) await audit?.(tx, { action: 'session.ended', userId: session.userId, sessionId: id, reason: 'token_revoked' });
+        return ids;
+      });
+      sessions.forget(ended);
     },
   };
 }
@@ -197,6 +214,8 @@ export function createAdapterFactory(options: AdapterOptions): AdapterFactory {
         return createGrantAdapter(options);
       case 'Session':
         return createSessionAdapter(options);
+      case 'RefreshToken':
+        return createRefreshTokenAdapter(kind, options);
       case 'AuthorizationCode':
         return createCodeAdapter(kind, options);
       // These are their signature and their session: nothing of them is stored.

@@ -6,6 +6,7 @@ import { ourClient } from './client-metadata.ts';
 import { isAvailableTo, type OAuthClient } from './clients.ts';
 import { grantedScopes } from './consent-repo.ts';
 import type { OAuthParts } from './deps.ts';
+import { sessionOpened } from './events.ts';
 import { parseContext } from './exchange-request.ts';
 import { decideScopes, isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
 import { insertSession, lockUserWallet, type Session, type SessionOrigin } from './session-repo.ts';
@@ -73,7 +74,9 @@ export function draftSession(parts: OAuthParts, session: NewSession): Omit<Sessi
 /** Opens the session, in the transaction that stores the code for it. */
 export async function openDraft(tx: Transaction, parts: OAuthParts, draft: Omit<Session, 'walletId'>): Promise<void> {
   const walletId = await lockUserWallet(tx, draft.userId, newId('tw'), parts.clock.now());
-  await insertSession(tx, { ...draft, walletId }, undefined);
+  const session = { ...draft, walletId };
+  await insertSession(tx, session, undefined);
+  await parts.audit?.(tx, sessionOpened(session));
 }
 
 /** Throws access_denied unless the user may use this client, and name the room that the context names (decisions D22, D23). */

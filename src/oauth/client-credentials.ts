@@ -39,7 +39,7 @@ export function registerClientCredentials(provider: Provider, parts: OAuthParts)
     const { privilegedUntil, scopes } = session;
     await parts.database.inTransaction(async (tx) => {
       await insertClientSession(tx, session);
-      if (privilegedUntil !== undefined) await parts.audit?.(tx, { action: 'privileged_token_issued', clientId: client.clientId, miniappId: client.miniappId, userId: undefined, sessionId: session.id, scopes, privilegedUntil });
+      await parts.audit?.(tx, { action: privilegedUntil === undefined ? 'session.opened' : 'session.opened_privileged', clientId: client.clientId, userId: undefined, sessionId: session.id, scopes, how: 'client_credentials', privilegedUntil });
     });
     ctx.body = {
       access_token: await parts.clientTokens.sign(session),

@@ -2,7 +2,7 @@ import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
 import type { ClientSession } from './client-session-repo.ts';
 import type { SignedTokens, TokenClaims } from './jwt.ts';
-import type { LiveSessions } from './live-sessions.ts';
+import type { LiveCache } from '../kernel/live-cache.ts';
 import { parseScopes } from './scopes.ts';
 
 /** A mini-app's backend, acting for nobody but itself. */
@@ -27,7 +27,7 @@ export interface ClientTokens {
 
 export const clientTokenType = 'tep_client_token';
 
-export function createClientTokens(options: { issuer: string; clock: Clock; tokens: SignedTokens; sessions: LiveSessions<ClientSession> }): ClientTokens {
+export function createClientTokens(options: { issuer: string; clock: Clock; tokens: SignedTokens; sessions: LiveCache<ClientSession> }): ClientTokens {
   const { issuer, clock, tokens, sessions } = options;
   const judge = async (claims: TokenClaims | undefined): Promise<{ claims: TokenClaims; session: ClientSession } | undefined> => {
     if (claims?.token_type !== clientTokenType) return undefined;

@@ -14,7 +14,7 @@ import type { ClientDirectory } from './clients.ts';
 import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LimitOptions, Limits, LimitStore } from './limits.ts';
-import type { LiveSessions } from './live-sessions.ts';
+import type { LiveCache } from '../kernel/live-cache.ts';
 import type { Session } from './session-repo.ts';
 import type { StepUp } from './step-up.ts';
 
@@ -68,22 +68,26 @@ export interface OAuthDeps {
   readonly events: RoomEvents;
   /** Called in the transaction that withdraws scopes, for who else must hear of it: the mini-app's webhook (section 5.6). */
   readonly onScopesRevoked?: (tx: Transaction, revocation: RevokedScopes) => Promise<void>;
-  /** Writes what privileged clients are given into the audit log, in the transaction that gives it. Without it nothing privileged is given. */
-  readonly audit?: (tx: Transaction, entry: PrivilegedIssuance) => Promise<void>;
+  /** Writes what is given and taken into the audit log, in the transaction that does it. Without it nothing privileged is given. */
+  readonly audit?: (tx: Transaction, entry: OAuthAudit) => Promise<void>;
   readonly options: OAuthOptions;
 }
 
-/** A privileged token was issued (decision D3; specification section 16.9). */
-export interface PrivilegedIssuance {
-  readonly action: 'privileged_token_issued';
-  readonly clientId: string;
-  readonly miniappId: string;
-  /** Undefined for a token of the client itself. */
-  readonly userId: UserId | undefined;
-  readonly sessionId: string;
-  readonly scopes: readonly string[];
-  readonly privilegedUntil: number;
-}
+/** What the authorization server gives and takes. */
+export type OAuthAudit =
+  | {
+      /** A privileged one: decision D3, specification section 16.9. */
+      readonly action: 'session.opened' | 'session.opened_privileged';
+      readonly clientId: string;
+      /** Undefined for a session of the client itself. */
+      readonly userId: string | undefined;
+      readonly sessionId: string;
+      readonly scopes: readonly string[];
+      readonly how: string;
+      readonly privilegedUntil: number | undefined;
+    }
+  | { readonly action: 'scopes.revoked'; readonly userId: string; readonly miniappId: string; readonly scopes: readonly string[]; readonly sessions: number; readonly reason: string }
+  | { readonly action: 'session.ended'; readonly userId: string; readonly sessionId: string; readonly reason: string };
 
 /** The same, and the parts that are built of it. */
 export interface OAuthParts extends OAuthDeps {
@@ -92,8 +96,8 @@ export interface OAuthParts extends OAuthDeps {
   /** Sessions that a request will open if it comes to a code, by the library's request context. */
   readonly drafts: WeakMap<object, Omit<Session, 'walletId'>>;
   readonly keys: SigningKeys;
-  readonly sessions: LiveSessions<Session>;
-  readonly clientSessions: LiveSessions<ClientSession>;
+  readonly sessions: LiveCache<Session>;
+  readonly clientSessions: LiveCache<ClientSession>;
   readonly tokens: AccessTokens;
   readonly clientTokens: ClientTokens;
   readonly ambient: AsyncLocalStorage<Transaction>;

@@ -2,6 +2,8 @@ import type { RoomTweenAuthorizationContent } from '../generated/events.ts';
 import { unixSeconds } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { OutboundEvent } from '../matrix/port.ts';
+import type { OAuthAudit } from './deps.ts';
+import type { Session } from './session-repo.ts';
 
 /** What a user took back from a mini-app. */
 export interface RevokedScopes {
@@ -28,3 +30,14 @@ export function authorizationRevokedEvent(revocation: RevokedScopes): OutboundEv
   };
   return { place: { noticesOf: userId }, speaker: 'bot', type: 'm.room.tween.authorization', stateKey: miniappId, content };
 }
+
+/** For the audit log. */
+export const sessionOpened = (session: Session): OAuthAudit => ({
+  action: session.privilegedUntil === undefined ? 'session.opened' : 'session.opened_privileged',
+  clientId: session.clientId,
+  userId: session.userId,
+  sessionId: session.id,
+  scopes: session.scopes,
+  how: session.origin,
+  privilegedUntil: session.privilegedUntil,
+});

@@ -5,7 +5,7 @@ import { errorText } from '../kernel/errors.ts';
 import { newSecret } from '../kernel/ids.ts';
 import type { UserContext } from './access-tokens.ts';
 import { errorPage, pageHeaders } from '../web/pages.ts';
-import { apiResource, createAdapterFactory } from './adapter.ts';
+import { apiResource, createAdapterFactory, refreshTokenPrefix } from './adapter.ts';
 import { loadGrant, openDraft, requestChecks } from './authorize.ts';
 import { cookieNames } from './browser.ts';
 import { clientProperty, ourClient, tokenExchangeGrant } from './client-metadata.ts';
@@ -168,7 +168,7 @@ function patchTokens(provider: Provider, parts: OAuthParts): void {
   });
   Object.assign(RefreshToken.prototype, {
     generateTokenId(this: RefreshToken): string {
-      return newSecret('rt_');
+      return newSecret(refreshTokenPrefix);
     },
   });
 }

@@ -1,11 +1,11 @@
 import { errors, type Client, type KoaContextWithOIDC, type Provider, type RefreshToken } from 'oidc-provider';
 import type { Transaction } from '../database/index.ts';
 import { newSecret, sha256Hex } from '../kernel/ids.ts';
-import { apiResource } from './adapter.ts';
+import { apiResource, refreshTokenPrefix } from './adapter.ts';
 import { ourClient } from './client-metadata.ts';
 import { isAvailableTo } from './clients.ts';
 import type { OAuthParts } from './deps.ts';
-import { claimRetry, endGraceBefore, insertRotation, spendRefreshToken } from './rotation-repo.ts';
+import { claimRetry, insertRotation, spendRefreshToken } from './rotation-repo.ts';
 import { obtainableScopes, parseScopes } from './scopes.ts';
 import { extendSession, findLiveSession, markRevoked, sessionSlackMs, type Session } from './session-repo.ts';
 
@@ -17,7 +17,7 @@ interface Rotated {
 }
 
 /** The successor of a token: the same for the same salt, and known to nobody who has not both token and salt. */
-const successorOf = (parts: OAuthParts, value: string, salt: string): string => `rt_${parts.keyRing.mac('refresh-successor', `${salt} ${value}`)}`;
+const successorOf = (parts: OAuthParts, value: string, salt: string): string => `${refreshTokenPrefix}${parts.keyRing.mac('refresh-successor', `${salt} ${value}`)}`;
 
 /** Checks what the request alone can tell. Throws invalid_grant. */
 async function findToken(provider: Provider, ctx: KoaContextWithOIDC, value: unknown): Promise<RefreshToken> {
@@ -52,6 +52,14 @@ async function saveSuccessor(tx: Transaction, provider: Provider, parts: OAuthPa
   await parts.ambient.run(tx, () => successor.save());
 }
 
+/** The session must outlive its newest refresh token; it is extended by enough that not every refresh has to write it. Returns when it expires now. */
+async function keepAlive(tx: Transaction, session: Session, tokenExpiresAt: number): Promise<number> {
+  if (session.expiresAt >= tokenExpiresAt + sessionSlackMs) return session.expiresAt;
+  const expiresAt = tokenExpiresAt + 2 * sessionSlackMs;
+  await extendSession(tx, session.id, expiresAt);
+  return expiresAt;
+}
+
 /**
  * Spends the token and stores its successor, in one transaction: a crash loses both or neither. Undefined when the token was
  * spent before and this is not the one repetition of the same request (decision D3): then everything of the family is over.
@@ -65,15 +73,14 @@ async function rotate(tx: Transaction, provider: Provider, parts: OAuthParts, cl
   if (await spendRefreshToken(tx, tokenHash, now)) {
     const salt = newSecret('');
     const refreshToken = successorOf(parts, request.value, salt);
-    await endGraceBefore(tx, tokenHash);
     await insertRotation(tx, { tokenHash, successorHash: sha256Hex(refreshToken), salt, requestHash: request.hash, expiresAt: now + options.refreshGraceMs });
     await saveSuccessor(tx, provider, parts, client, token, refreshToken);
-    await extendSession(tx, session.id, now + options.refreshTokenMs + sessionSlackMs);
-    return { session: { ...session, expiresAt: Math.max(session.expiresAt, now + options.refreshTokenMs + sessionSlackMs) }, refreshToken };
+    return { session: { ...session, expiresAt: await keepAlive(tx, session, now + options.refreshTokenMs) }, refreshToken };
   }
   const salt = await claimRetry(tx, tokenHash, request.hash, now);
   if (salt !== undefined) return { session, refreshToken: successorOf(parts, request.value, salt) };
   await markRevoked(tx, { id: session.id }, now);
+  await parts.audit?.(tx, { action: 'session.ended', userId: session.userId, sessionId: session.id, reason: 'refresh_token_reused' });
   return undefined;
 }
 

@@ -74,6 +74,7 @@ async function revoke(tx: Transaction, parts: OAuthParts, request: RevocationReq
     const revocation = { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt: now };
     parts.events.emit(tx, authorizationRevokedEvent(revocation));
     await parts.onScopesRevoked?.(tx, revocation);
+    await parts.audit?.(tx, { action: 'scopes.revoked', userId, miniappId, scopes: revokedScopes, sessions: ended.length, reason });
   }
   return { revokedScopes, remainingScopes, endedSessions: ended.length, revokedAt: now };
 }

@@ -26,15 +26,14 @@ export async function insertRotation(tx: Transaction, rotation: Rotation): Promi
   });
 }
 
-/** The successor is in use: who still shows the token before it is not repeating a request whose answer was lost. */
-export async function endGraceBefore(tx: Transaction, successorHash: string): Promise<void> {
-  await tx.sql('refresh_rotation').where({ successor_hash: successorHash }).delete();
-}
-
-/** The salt for the one repetition that is allowed; undefined when there is none (any more). */
+/**
+ * The salt for the one repetition that is allowed; undefined when there is none (any more). Once the successor is in use, who
+ * still shows the token before it is not repeating a request whose answer was lost.
+ */
 export async function claimRetry(tx: Transaction, tokenHash: string, requestHash: string, now: number): Promise<string | undefined> {
   const rotation = () => tx.sql('refresh_rotation').where({ token_hash: tokenHash, request_hash: requestHash }).andWhere('expires_at', '>', now);
-  const row = await rotation().first<{ salt: string } | undefined>('salt');
+  const unused = tx.sql('oidc_entry').where({ kind: 'RefreshToken', consumed_at: null }).andWhere('id_hash', tx.sql.ref('refresh_rotation.successor_hash')).select(tx.sql.raw('1'));
+  const row = await rotation().whereExists(unused).first<{ salt: string } | undefined>('salt');
   // Of several who read it, the one that deletes it has it.
   return row !== undefined && (await rotation().delete()) === 1 ? row.salt : undefined;
 }

@@ -11,6 +11,7 @@ import { exchangeParameters, readExchangeRequest, tepTokenType, type ExchangeReq
 import { matrixTokenRefused, OAuthError } from './oauth-error.ts';
 import { proveUser } from './prove.ts';
 import { decideScopes, expandWildcards, firstPartyScopes, isPrivileged, obtainableScopes, privilegedScopes, type ScopeDecision } from './scopes.ts';
+import { sessionOpened } from './events.ts';
 import { insertSession, lockUserWallet, markRevoked, sessionSlackMs, spendToken, type Session } from './session-repo.ts';
 
 /** OpenID tokens do not say when they end (Synapse: an hour); their hashes stay for much longer. */
@@ -105,10 +106,7 @@ async function openSession(tx: Transaction, provider: Provider, parts: OAuthPart
   const session = newSession(parts, request, user, walletId, decision.held);
   const replaced = await markRevoked(tx, { clientId: session.clientId, subjectHash }, now);
   await insertSession(tx, session, subjectHash);
-  if (session.privilegedUntil !== undefined) {
-    const { clientId, audience: miniappId, userId, id: sessionId, scopes, privilegedUntil } = session;
-    await parts.audit?.(tx, { action: 'privileged_token_issued', clientId, miniappId, userId, sessionId, scopes, privilegedUntil });
-  }
+  await parts.audit?.(tx, sessionOpened(session));
   if (request.target.firstParty !== undefined || session.privilegedUntil !== undefined) return { session, refreshToken: undefined, replaced };
   const refreshToken = await parts.ambient.run(tx, () => newRefreshToken(provider, client, session).save());
   return { session, refreshToken, replaced };

@@ -3,11 +3,13 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 import type { Database } from '../database/index.ts';
 import { countUnfinished } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
+import type { LoopReport } from '../kernel/loop-health.ts';
 
 export interface MetricsDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly homeserverState: () => string;
+  readonly loops: () => Readonly<Record<string, LoopReport>>;
 }
 
 export interface Metrics {
@@ -19,8 +21,29 @@ export interface Metrics {
 
 const homeserverStates = ['unknown', 'connected', 'one_way', 'unreachable'];
 
+function loopGauges(registers: Registry[], loops: MetricsDependencies['loops']): void {
+  new Gauge({
+    name: 'tmcp_loop_last_run_timestamp_seconds',
+    help: 'When a background loop last completed a round',
+    labelNames: ['loop'],
+    registers,
+    collect() {
+      for (const [loop, { lastRunAt }] of Object.entries(loops())) this.set({ loop }, lastRunAt / 1000);
+    },
+  });
+  new Gauge({
+    name: 'tmcp_loop_healthy',
+    help: '1 while the rounds of a background loop succeed and none is overdue',
+    labelNames: ['loop'],
+    registers,
+    collect() {
+      for (const [loop, { healthy }] of Object.entries(loops())) this.set({ loop }, Number(healthy));
+    },
+  });
+}
+
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
-export function createMetrics({ database, clock, homeserverState }: MetricsDependencies): Metrics {
+export function createMetrics({ database, clock, homeserverState, loops }: MetricsDependencies): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -63,6 +86,7 @@ export function createMetrics({ database, clock, homeserverState }: MetricsDepen
       for (const state of homeserverStates) this.set({ state }, state === current ? 1 : 0);
     },
   });
+  loopGauges(registers, loops);
   return {
     registry,
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),

@@ -1,25 +1,17 @@
 import { answer, type Routes } from '../http/index.ts';
 import { pendingMigrations, type Database } from '../database/index.ts';
-import type { Clock } from '../kernel/clock.ts';
+import type { LoopReport } from '../kernel/loop-health.ts';
 
 export interface OperationsDependencies {
   readonly database: Database;
-  readonly clock: Clock;
   readonly version: string;
   readonly homeserverState: () => string;
-  /** Undefined where this process runs no worker. */
-  readonly workerHealth: (() => { readonly lastLoopAt: number; readonly error: string | undefined }) | undefined;
+  /** Of each background loop that this process runs. */
+  readonly loops: () => Readonly<Record<string, LoopReport>>;
 }
 
-const workerSilenceMs = 60_000;
-
 /** Health for load balancers and people. A homeserver that is away degrades the server; a database that is away stops it. */
-export function operationsRoutes({ database, clock, version, homeserverState, workerHealth }: OperationsDependencies): Routes {
-  const worker = (): 'ok' | 'failing' | 'off' => {
-    if (workerHealth === undefined) return 'off';
-    const { lastLoopAt, error } = workerHealth();
-    return error === undefined && clock.now() - lastLoopAt < workerSilenceMs ? 'ok' : 'failing';
-  };
+export function operationsRoutes({ database, version, homeserverState, loops }: OperationsDependencies): Routes {
   return {
     getLiveness: () => answer({ status: 'ok' }),
     getReadiness: async () => {
@@ -27,9 +19,9 @@ export function operationsRoutes({ database, clock, version, homeserverState, wo
         (pending) => (pending.length === 0 ? ('ok' as const) : ('pending' as const)),
         () => 'unknown' as const,
       );
-      const checks = { database: migrations === 'unknown' ? 'failed' : 'ok', migrations, homeserver: homeserverState(), worker: worker() };
+      const checks = { database: migrations === 'unknown' ? 'failed' : 'ok', migrations, homeserver: homeserverState(), loops: Object.fromEntries(Object.entries(loops()).map(([loop, { healthy }]) => [loop, healthy ? 'ok' : 'failing'])) };
       if (migrations !== 'ok') return answer({ status: 'unavailable', checks }, 503);
-      return answer({ status: checks.homeserver === 'connected' && checks.worker !== 'failing' ? 'ready' : 'degraded', checks });
+      return answer({ status: checks.homeserver === 'connected' && !Object.values(checks.loops).includes('failing') ? 'ready' : 'degraded', checks });
     },
     getVersion: () => answer({ server: 'tmcp-server', version, protocol: 'TMCP', protocol_version: '1.9.0' }),
   };

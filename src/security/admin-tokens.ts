@@ -1,24 +1,28 @@
 import type { Database } from '../database/index.ts';
-import type { Clock } from '../kernel/clock.ts';
+import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newSecret, sha256Hex } from '../kernel/ids.ts';
+import type { AuditParty, RecordAudit } from './audit/index.ts';
 import { findAdminToken, insertAdminToken, listAdminTokens, revokeAdminTokens, type AdminToken } from './repo.ts';
 
 export interface AdminTokens {
   /** Makes a token for the administrator `name`; it is shown this once and stored hashed. */
-  issue(name: string, lifetimeMs: number): Promise<{ token: string; expiresAt: number }>;
+  issue(name: string, lifetimeMs: number, by: AuditParty): Promise<{ token: string; expiresAt: number }>;
   /** @throws AppError INVALID_TOKEN */
   authenticate(token: string): Promise<{ readonly kind: 'admin'; readonly name: string }>;
   list(): Promise<AdminToken[]>;
-  revoke(name: string): Promise<number>;
+  revoke(name: string, by: AuditParty): Promise<number>;
 }
 
-export function createAdminTokens(database: Database, clock: Clock): AdminTokens {
+export function createAdminTokens({ database, clock, audit }: { readonly database: Database; readonly clock: Clock; readonly audit: RecordAudit }): AdminTokens {
   return {
-    async issue(name, lifetimeMs) {
+    async issue(name, lifetimeMs, by) {
       const token = newSecret('adm_');
       const expiresAt = clock.now() + lifetimeMs;
-      await insertAdminToken(database, sha256Hex(token), { name, createdAt: clock.now(), expiresAt });
+      await database.inTransaction(async (tx) => {
+        await insertAdminToken(tx, sha256Hex(token), { name, createdAt: clock.now(), expiresAt });
+        await audit(tx, { actor: by, action: 'admin_token.issued', target: { kind: 'administrator', id: name }, details: { expires_at: isoTime(expiresAt) } });
+      });
       return { token, expiresAt };
     },
     async authenticate(token) {
@@ -27,6 +31,11 @@ export function createAdminTokens(database: Database, clock: Clock): AdminTokens
       return { kind: 'admin', name: found.name };
     },
     list: () => listAdminTokens(database),
-    revoke: (name) => revokeAdminTokens(database, name, clock.now()),
+    revoke: (name, by) =>
+      database.inTransaction(async (tx) => {
+        const count = await revokeAdminTokens(tx, name, clock.now());
+        await audit(tx, { actor: by, action: 'admin_token.revoked', target: { kind: 'administrator', id: name }, details: { count } });
+        return count;
+      }),
   };
 }

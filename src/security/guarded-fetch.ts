@@ -1,7 +1,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import { Agent, type buildConnector } from 'undici';
-import { AddressRefused, boundedRequest, NoAnswer, type HttpAnswer } from './http-request.ts';
+import type { buildConnector } from 'undici';
+import { AddressRefused, boundedRequest, HttpConnections, NoAnswer, type HttpAnswer } from './http-request.ts';
 
 /**
  * Requests to addresses that others supply: other homeservers, webhooks, icons, manifests (decision D14). HTTPS only, no
@@ -131,13 +131,13 @@ const isBlocked = (error: Error): boolean => {
 };
 
 export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
-  const agent = new Agent({ connect: guardedConnector(options), pipelining: 1, keepAliveTimeout: 1_000 });
+  const connections = new HttpConnections({ connect: guardedConnector(options), pipelining: 1, keepAliveTimeout: 1_000 });
   return {
     async fetch(address, request = {}) {
       const url = new URL(address);
       checkUrl(url, options.development);
-      return boundedRequest(agent, url, { timeoutMs: options.timeoutMs, maxBytes: options.maxBytes, ...request });
+      return boundedRequest(connections, url, { timeoutMs: options.timeoutMs, maxBytes: options.maxBytes, ...request });
     },
-    close: () => agent.close(),
+    close: () => connections.close(),
   };
 }

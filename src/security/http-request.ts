@@ -1,4 +1,4 @@
-import { request, type Dispatcher } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 
 /** An answer that arrived whole, within its limits. */
 export interface HttpAnswer {
@@ -26,10 +26,31 @@ export class AddressRefused extends Error {
   override readonly name = 'AddressRefused';
 }
 
+/** Connections that are kept and used again. The library behind them is loaded when one is first needed: an idle server does without its memory. */
+export class HttpConnections {
+  readonly #options: Agent.Options;
+  #dispatcher: Promise<Dispatcher> | undefined;
+
+  constructor(options: Agent.Options = {}) {
+    this.#options = options;
+  }
+
+  dispatcher(): Promise<Dispatcher> {
+    this.#dispatcher ??= import('undici').then(({ Agent }) => new Agent(this.#options));
+    return this.#dispatcher;
+  }
+
+  async close(): Promise<void> {
+    await (await this.#dispatcher)?.close();
+  }
+}
+
 /** One HTTP request with a limit on time and size; redirects are not followed. Throws NoAnswer or AddressRefused. */
-export async function boundedRequest(dispatcher: Dispatcher, url: URL, options: BoundedRequest): Promise<HttpAnswer> {
+export async function boundedRequest(connections: HttpConnections, url: URL, options: BoundedRequest): Promise<HttpAnswer> {
   const { method = 'GET', headers = {}, body = null, timeoutMs, maxBytes } = options;
   const where = `${method} ${url.origin}${url.pathname}`;
+  const dispatcher = await connections.dispatcher();
+  const { request } = await import('undici');
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const answer = await request(url, { dispatcher, method, headers, body, signal });

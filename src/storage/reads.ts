@@ -90,8 +90,11 @@ export function createReader(deps: ReaderDependencies): Reader {
       return { bytes: space.bytes - expired.bytes, keys: space.keys - expired.keys, rev: space.rev };
     },
     async changes(owner, since, limit) {
-      const before = await findSpace(database, owner);
-      if (before?.nextExpiryAt !== undefined && before.nextExpiryAt <= clock.now()) await bury(owner);
+      let before = await findSpace(database, owner);
+      if (before?.nextExpiryAt !== undefined && before.nextExpiryAt <= clock.now()) {
+        await bury(owner);
+        before = await findSpace(database, owner);
+      }
       const found = before === undefined ? [] : await listChanges(database, before.id, since, limit, maxFeedBytes);
       // Looked at last: deletions that were forgotten meanwhile are missing above, and then the floor says so.
       const space = await findSpace(database, owner);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { call } from '../support/api.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { tmcp, tmcpPrints, type Answer } from '../support/tmcp.ts';
 
@@ -46,5 +47,22 @@ describe('tmcp admin, beside a running server', function () {
     expect(answer.stdout).not.to.contain(token);
     const table = await run('admin', 'tokens', 'list');
     expect(table.stdout).to.match(/^NAME +STATE +CREATED +EXPIRES\n/).and.to.match(/^dora +good +/m);
+  });
+
+  it('keeps the developer whitelist, which the running server goes by', async () => {
+    const admin = await issue('--name', 'erin');
+    const overHttp = async (): Promise<unknown> => (await call(server.url, 'GET', '/admin/developers/whitelist', { token: admin })).body.developers;
+
+    expect(await run('admin', 'whitelist', 'add', '@dev:hs.test', '--reason', 'works for ACME')).to.deep.include({ code: 0, stdout: '', stderr: '@dev:hs.test may be a developer now\n' });
+    expect((await run('admin', 'whitelist', 'add', '@dev:hs.test')).stderr).to.equal('@dev:hs.test was on the whitelist already\n');
+    const { developers } = JSON.parse(await tmcpPrints(['admin', 'whitelist', 'list', '--json'], { env: server.env })) as { developers: object[] };
+    expect(developers).to.have.length(1);
+    expect(developers[0]).to.include({ user_id: '@dev:hs.test', added_by: 'command line', reason: 'works for ACME' });
+    expect(await overHttp()).to.have.length(1);
+
+    expect(await run('admin', 'whitelist', 'remove', '@dev:hs.test')).to.deep.include({ code: 0, stderr: '@dev:hs.test is no developer any more; 0 sign-ins ended\n' });
+    expect(await overHttp()).to.deep.equal([]);
+    expect(await run('admin', 'whitelist', 'remove', '@dev:hs.test')).to.deep.include({ code: 1, stderr: 'tmcp: @dev:hs.test is not on the whitelist\n' });
+    expect((await run('admin', 'whitelist', 'add', 'dev')).code).to.equal(2);
   });
 });

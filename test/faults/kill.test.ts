@@ -79,8 +79,17 @@ onBothDatabases('under kill -9 at random moments', (databases) => {
     await posting;
     const before = received().length;
     await eventually(() => Promise.resolve(expect(answeredIds().size).to.equal(EVENTS)), { description: 'every event is answered', timeoutMs: SETTLED_WITHIN_MS });
-    await alice.sendEvent(rooms[0]!, 'm.tween.miniapp.launch', { miniapp_id: 'ma_official_store' });
-    await alice.waitForEvent((event) => event.type === 'm.tween.miniapp.launched' && event.content.miniapp_id === 'ma_official_store', { description: 'the answer to one more, behind all others of its room' });
+    // Synapse may lose sight of an event that comes as it ends a recovery, until there is another: see src/matrix/missing-transaction.ts.
+    let more = 0;
+    const answersToMore = () => received().filter((event) => event.content.miniapp_id === 'ma_official_store').length;
+    await eventually(
+      async () => {
+        await alice.sendEvent(rooms[0]!, 'm.tween.miniapp.launch', { miniapp_id: 'ma_official_store' });
+        more += 1;
+        await eventually(() => expect(answersToMore()).to.equal(more), { description: `the answers to ${more} more, behind all others of the room`, timeoutMs: 15_000 });
+      },
+      { description: 'the room goes on', timeoutMs: 60_000 },
+    );
     for (const roomId of rooms) {
       const answers = (await alice.history(roomId)).filter((event) => event.type === 'm.tween.miniapp.launched' && event.content.miniapp_id === 'ma_official_wallet');
       expect(answers.map(answeredBy)).to.deep.equal(sent.get(roomId)!.map((event) => event.event_id));
@@ -92,7 +101,7 @@ onBothDatabases('under kill -9 at random moments', (databases) => {
     const sessions = await database.sql('launch_session').count<{ n: number | string }[]>({ n: '*' });
     const unfinished = await database.sql('job').whereIn('state', ['queued', 'parked']).whereNot('kind', 'maintenance').select('id', 'state', 'last_error');
     await database.close();
-    expect(Number(sessions[0]?.n)).to.equal(EVENTS + 1);
+    expect(Number(sessions[0]?.n)).to.equal(EVENTS + more);
     expect(unfinished).to.deep.equal([]);
   });
 });

@@ -5,7 +5,7 @@ import { call, firstPartyToken } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import type { MatrixUser, ReceivedEvent } from '../support/matrix-user.ts';
 import { BOT, startNeighbourhood, type Neighbourhood } from '../support/neighbourhood.ts';
-import { AS_TOKEN, HS_TOKEN } from '../support/server-process.ts';
+import { AS_TOKEN, HS_TOKEN, registrationFor } from '../support/server-process.ts';
 
 const checkContent = loadEventSchemas(new URL('../../schema/events/', import.meta.url));
 const refersTo = (eventId: string) => (event: ReceivedEvent) => (event.content['m.relates_to'] as { event_id?: string } | undefined)?.event_id === eventId;
@@ -120,7 +120,6 @@ describe('on a real homeserver', () => {
     await fetch(`${town.synapse.url}/_matrix/client/v3/profile/${encodeURIComponent(BOT)}/displayname`, { method: 'PUT', headers: { authorization: `Bearer ${AS_TOKEN}` }, body: JSON.stringify({ displayname: 'Our apps' }) });
     await town.server.stop();
     await town.server.start();
-    await answerTo(await launch({ miniapp_id: 'ma_official_wallet' }));
     await eventually(async () => expect(await inDatabase((database) => database.sql('job').where({ state: 'queued' }).whereNot('kind', 'maintenance').select('id'))).to.deep.equal([]), { description: 'everything queued at the start is done' });
     expect(await nameOf(BOT)).to.equal('Our apps');
   });
@@ -232,4 +231,18 @@ describe('when servers go away and come back', () => {
     const history = await alice.history(roomId);
     for (const eventId of [...eventIds, last]) expect(history.filter(refersTo(eventId))).to.have.length(1);
   });
+
+  it('waits as long as a homeserver that limits it says', async () => {
+    await town.synapse.restart(() => Promise.resolve(town.synapse.updateRegistration(registrationFor(Number(new URL(town.server.url).port)).replace('rate_limited: false', 'rate_limited: true'))));
+    const { accessToken } = await town.synapse.registerUser('limiter', 'password', { admin: true });
+    const limit = await call(town.synapse.url, 'POST', `/_synapse/admin/v1/users/${encodeURIComponent(BOT)}/override_ratelimit`, { token: accessToken, body: { messages_per_second: 1, burst_count: 1 } });
+    expect(limit.body).to.include({ messages_per_second: 1, burst_count: 1 });
+    const launches = [await launch(300), await launch(301), await launch(302)];
+    for (const eventId of launches) await answerTo(eventId);
+    const metrics = await (await fetch(town.server.metricsUrl)).text();
+    expect(metrics).to.match(/tmcp_job_attempts_total\{kind="matrix.event",outcome="waiting"\} [1-9]/);
+    expect(metrics).not.to.contain('state="parked"');
+    const history = await alice.history(roomId);
+    for (const eventId of launches) expect(history.filter(refersTo(eventId))).to.have.length(1);
+  }).timeout(90_000);
 });

@@ -8,6 +8,9 @@ export interface Child {
   readonly running: boolean;
   /** Resolves, never rejects, with how the process ended: "exit code 1", "signal SIGKILL" or why it did not start. */
   readonly ended: Promise<string>;
+  readonly pid: number | undefined;
+  /** Sends a signal and does not wait. */
+  signal(signal: NodeJS.Signals): void;
   /** Sends a signal and waits until the process has ended. After `patienceMs`, SIGKILL follows and the call rejects. */
   end(signal: NodeJS.Signals, patienceMs?: number): Promise<void>;
 }
@@ -57,6 +60,8 @@ export function startChild(options: ChildOptions): Child {
       return running;
     },
     ended,
+    pid: child.pid,
+    signal: (signal) => void child.kill(signal),
     end: (signal, patienceMs = 30_000) => endChild(child, ended, signal, patienceMs),
   };
 }

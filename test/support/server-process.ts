@@ -87,6 +87,20 @@ export class ServerProcess {
     if (this.#child?.running === true) await this.#child.end('SIGTERM');
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Sends a signal and does not wait. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.signal(signal);
+  }
+
+  /** How the process ended: "exit code 0". */
+  async ended(): Promise<string> {
+    return this.#child?.ended ?? 'not started';
+  }
+
   async #isReady(): Promise<boolean> {
     return fetch(`${this.url}/health/live`).then(
       (response) => response.ok,

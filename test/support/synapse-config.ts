@@ -10,6 +10,8 @@ export interface SynapseFiles {
   port: number;
   sharedSecret: string;
   logFile: string;
+  /** More configuration of Synapse's own, over what stands here. */
+  more: object;
 }
 
 const UNLIMITED = { per_second: 100_000, burst_count: 100_000 };
@@ -90,6 +92,7 @@ function homeserverConfig(files: SynapseFiles, registrationFiles: string[]): obj
     suppress_key_server_warning: true,
     federation_domain_whitelist: [],
     ...RATE_LIMITS,
+    ...files.more,
   };
 }
 

@@ -30,6 +30,8 @@ export interface SynapseOptions {
   /** Where its files go; a temporary directory by default. */
   directory?: string;
   port?: number;
+  /** More configuration of Synapse's own. */
+  more?: object;
 }
 
 /** An account and one of its devices. */
@@ -77,6 +79,7 @@ export async function startSynapse(options: SynapseOptions): Promise<Synapse> {
     port: options.port ?? (await freePort()),
     sharedSecret: randomBytes(16).toString('hex'),
     logFile: join(directory, 'homeserver.log'),
+    more: options.more ?? {},
   };
   await writeLastingFiles(files);
   const synapse = new Synapse(files);

@@ -6,7 +6,6 @@ import { buildApp, type App } from '../../src/app.ts';
 import { loadConfig, loadRegistration } from '../../src/config/index.ts';
 import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
 import { BridgeHomeserver } from '../../src/matrix/index.ts';
-import { createAdminTokens } from '../../src/security/admin-tokens.ts';
 import { openKeyRing } from '../../src/security/key-ring.ts';
 import { startIdentityServers, type IdentityServers } from '../http/oauth/identity-servers.ts';
 import { recordingLog, TestClock } from '../http/oauth/support.ts';
@@ -67,7 +66,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
   const server = createServer(app.http).listen(port, '127.0.0.1');
   await once(server, 'listening');
   await app.start();
-  const { token } = await createAdminTokens(database, clock).issue('root', dayMs);
+  const { token } = await app.admins.issue('root', dayMs, { kind: 'system', id: 'test' });
   return {
     url: `http://127.0.0.1:${port}`,
     app,

@@ -263,7 +263,7 @@ describe('configuration', () => {
       expect(problems({ TMCP_SERVER_HOST: '0.0.0.0' }, 'security: {').map(({ key }) => key)).to.deep.equal(['config.yaml']);
       expect(messages({}, 'server:\n\tport: 1\n')[0]).to.equal('config.yaml: line 2, column 1: a tab is used as indentation; allowed: valid YAML 1.2');
       expect(messages({}, '- a\n- b\n')).to.deep.equal([
-        'config.yaml: is not a section (config.yaml); allowed: a section with server, database, redis, homeserver, appservice, mas, oauth, wallet, developers, catalog, jobs, metrics, log, rate_limits, storage, security',
+        'config.yaml: is not a section (config.yaml); allowed: a section with server, database, redis, homeserver, appservice, mas, oauth, wallet, developers, catalog, audit, jobs, metrics, log, rate_limits, storage, security',
       ]);
     });
 

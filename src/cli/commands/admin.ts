@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import type { Config } from '../../config/index.ts';
 import type { AdminTokens } from '../../security/admin-tokens.ts';
+import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf, integer, shortName } from '../options.ts';
+import { addWhitelist } from './whitelist.ts';
 import { counted, print, printJson, printTable, say, shownTime } from '../output.ts';
 
 const dayMs = 24 * 60 * 60_000;
@@ -16,11 +18,11 @@ async function configured(command: Command): Promise<Config> {
 async function withTokens<T>(command: Command, work: (tokens: AdminTokens) => Promise<T>): Promise<T> {
   const { createAdminTokens } = await import('../../security/admin-tokens.ts');
   const { systemClock } = await import('../../kernel/clock.ts');
-  return withCurrentDatabase(await configured(command), (database) => work(createAdminTokens(database, systemClock)));
+  return withCurrentDatabase(await configured(command), async (database) => work(createAdminTokens({ database, clock: systemClock, audit: await commandLineAudit() })));
 }
 
 async function issue({ name, days }: { name: string; days: number }, command: Command): Promise<void> {
-  const { token, expiresAt } = await withTokens(command, (tokens) => tokens.issue(name, days * dayMs));
+  const { token, expiresAt } = await withTokens(command, (tokens) => tokens.issue(name, days * dayMs, commandLine));
   print(token);
   say(`administrator ${name}, good until ${shownTime(expiresAt)}; it is shown this once`);
 }
@@ -40,14 +42,14 @@ async function list({ json }: { json?: true }, command: Command): Promise<void> 
 }
 
 async function revoke(name: string, _options: object, command: Command): Promise<void> {
-  const count = await withTokens(command, (tokens) => tokens.revoke(name));
+  const count = await withTokens(command, (tokens) => tokens.revoke(name, commandLine));
   if (count === 0) throw new CommandFailed(`${name} has no token that is good`);
   say(`revoked ${counted(count, 'token')} of ${name}`);
 }
 
 /** `tmcp admin` */
 export function addAdmin(program: Command): void {
-  const admin = program.command('admin').summary("administrators' tokens").description('What administrators present to the HTTP interface.');
+  const admin = program.command('admin').summary("administrators' tokens, and the developer whitelist").description('What administrators present to the HTTP interface, and who may be a developer.');
   admin
     .command('token')
     .summary('make a token for an administrator')
@@ -70,4 +72,5 @@ export function addAdmin(program: Command): void {
     .description('Revokes every token that was made for this name, at once. Fails when none was good.')
     .addHelpText('after', '\nExample: tmcp admin tokens revoke alice')
     .action(revoke);
+  addWhitelist(admin);
 }

@@ -3,6 +3,7 @@ import type { Config } from '../../config/index.ts';
 import type { Database } from '../../database/index.ts';
 import type { Log } from '../../kernel/log.ts';
 import type { RingPlace } from '../../security/key-ring.ts';
+import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf } from '../options.ts';
@@ -59,7 +60,10 @@ async function rotate({ storage }: { storage?: true }, command: Command): Promis
   const longestTokenMs = Math.max(access_token_seconds, first_party_access_token_seconds, client_token_seconds, privileged_token_seconds, config.developers.access_token_seconds) * 1000;
   const kid = await withCurrentDatabase(config, async (database) => {
     const keyRing = await openKeyRing({ ...(await requireRing(config, database)), clock });
-    return createSigningKeys({ database, clock, keyRing, log: quiet, longestTokenMs }).rotate();
+    const rotated = await createSigningKeys({ database, clock, keyRing, log: quiet, longestTokenMs }).rotate();
+    const record = await commandLineAudit();
+    await database.inTransaction((tx) => record(tx, { actor: commandLine, action: 'signing_key.rotated', target: { kind: 'signing_key', id: rotated } }));
+    return rotated;
   });
   print(kid);
   say('It signs access tokens from now on, in running servers within a minute. The one before it verifies until the last token that it signed has expired.');
@@ -80,7 +84,11 @@ async function rotateStorage(config: Config): Promise<void> {
     const newest = listRingKeys(place).at(-1)!.id;
     const target = used.every((id) => id === newest) ? await addKey({ ...place, clock }) : newest;
     const queue = createJobQueue(clock);
-    await database.inTransaction(async (tx) => queue.enqueue(tx, resealJob(target, clock.now())));
+    const record = await commandLineAudit();
+    await database.inTransaction(async (tx) => {
+      queue.enqueue(tx, resealJob(target, clock.now()));
+      await record(tx, { actor: commandLine, action: 'storage_key.rotated', target: { kind: 'key_ring', id: target } });
+    });
     return target;
   });
   print(keyId);

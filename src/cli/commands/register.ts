@@ -56,7 +56,7 @@ async function register(options: Options, command: Command): Promise<void> {
   const tokens = options.keepTokens === true ? await keptTokens(path) : {};
   const domain = options.domain ?? config.homeserver.domain;
   const { buildRegistration } = await import('../../matrix/index.ts');
-  const registration = buildRegistration({ id: 'tmcp', url: options.url, senderLocalpart: '_tmcp', domainPattern: escaped(domain), ...tokens });
+  const registration = await buildRegistration({ id: 'tmcp', url: options.url, senderLocalpart: '_tmcp', domainPattern: escaped(domain), ...tokens });
   await writeSecretFile(path, replace, async (draft) => {
     await writeFile(draft, `${heading}${stringify(registration)}`);
     // What the server would refuse is never put in place.

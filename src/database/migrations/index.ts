@@ -5,6 +5,7 @@ import * as miniapps from './0003-miniapps.ts';
 import * as oauth from './0004-oauth.ts';
 import * as developers from './0005-developers.ts';
 import * as storage from './0006-storage.ts';
+import * as audit from './0010-audit.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -18,4 +19,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-oauth': oauth,
   '0005-developers': developers,
   '0006-storage': storage,
+  '0010-audit': audit,
 };

@@ -1,4 +1,4 @@
-import { Agent } from 'undici';
+import { HttpConnections } from '../../security/http-request.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { GuardedFetch } from '../../security/guarded-fetch.ts';
 import { createMasProof, type MasOptions } from './mas.ts';
@@ -31,10 +31,10 @@ const openIdPresenters: ReadonlySet<Presenter> = new Set(['confidential_client',
 /** The three ways of decision D1 to prove who a Matrix user is, behind one interface. */
 export function createUserProof(options: UserProofOptions): UserProof & { close(): Promise<void> } {
   const { homeserver, mas, clock, isMiniAppClient } = options;
-  const dispatcher = new Agent();
-  const shared = { homeserverUrl: homeserver.url, domain: homeserver.domain, dispatcher };
+  const connections = new HttpConnections();
+  const shared = { homeserverUrl: homeserver.url, domain: homeserver.domain, connections };
   const openId = { ...shared, acceptedServers: homeserver.acceptedServers, guardedFetch: options.guardedFetch, hostResolver: options.hostResolver };
-  const proveByMas = mas === undefined ? undefined : createMasProof({ ...mas, domain: homeserver.domain, dispatcher, clock, isMiniAppClient });
+  const proveByMas = mas === undefined ? undefined : createMasProof({ ...mas, domain: homeserver.domain, connections, clock, isMiniAppClient });
   return {
     async prove(request) {
       if (request.tokenType === 'openid' && !openIdPresenters.has(request.presentedBy)) throw new ProofNotAllowed('a Matrix OpenID token has no audience and proves nothing here');
@@ -42,6 +42,6 @@ export function createUserProof(options: UserProofOptions): UserProof & { close(
       if (request.tokenType === 'openid') return proveByOpenId(openId, request.token, request.matrixServerName);
       return proveByMas === undefined ? proveByWhoami(shared, request.token) : proveByMas(request.token);
     },
-    close: () => dispatcher.close(),
+    close: () => connections.close(),
   };
 }

@@ -1,6 +1,5 @@
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../../kernel/clock.ts';
-import { boundedRequest } from '../../security/http-request.ts';
+import { boundedRequest, type HttpConnections } from '../../security/http-request.ts';
 import { acceptUser } from './local-users.ts';
 import { ProofRefused, ProofUnavailable, type ProvenUser } from './proof.ts';
 import { ask, jsonObject, upstreamLimits, type JsonObject } from './upstream.ts';
@@ -14,7 +13,7 @@ export interface MasOptions {
   /** Clients whose tokens count; every one that is no mini-app's when empty. */
   readonly hostClients: readonly string[];
   readonly domain: string;
-  readonly dispatcher: Dispatcher;
+  readonly connections: HttpConnections;
   readonly clock: Clock;
   /** Whether this OAuth client id belongs to a mini-app. */
   readonly isMiniAppClient: (clientId: string) => Promise<boolean>;
@@ -34,7 +33,7 @@ function introspectionEndpoint(options: MasOptions): () => Promise<URL> {
   return async () => {
     if (known !== undefined) return known;
     const url = new URL('.well-known/openid-configuration', withSlash(options.issuer));
-    const metadata = jsonObject(await ask('MAS', () => boundedRequest(options.dispatcher, url, upstreamLimits)), 'MAS');
+    const metadata = jsonObject(await ask('MAS', () => boundedRequest(options.connections, url, upstreamLimits)), 'MAS');
     const endpoint = metadata.introspection_endpoint;
     if (typeof metadata.issuer !== 'string' || withSlash(metadata.issuer) !== withSlash(options.issuer)) throw new ProofUnavailable('MAS names another issuer than mas.issuer');
     if (typeof endpoint !== 'string' || !URL.canParse(endpoint)) throw new ProofUnavailable('MAS announces no introspection endpoint');
@@ -76,7 +75,7 @@ export function createMasProof(options: MasOptions): (token: string) => Promise<
   return async (token) => {
     const url = await endpoint();
     const body = new URLSearchParams({ token, token_type_hint: 'access_token' }).toString();
-    const answer = await ask('MAS', () => boundedRequest(options.dispatcher, url, { method: 'POST', headers, body, ...upstreamLimits }));
+    const answer = await ask('MAS', () => boundedRequest(options.connections, url, { method: 'POST', headers, body, ...upstreamLimits }));
     // Not 401 as "unknown token": there it says that our own client credentials are wrong.
     const introspected = jsonObject(answer, 'MAS');
     if (introspected.active !== true) throw new ProofRefused('unknown_token');

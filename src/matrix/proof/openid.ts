@@ -1,7 +1,6 @@
 import net from 'node:net';
-import type { Dispatcher } from 'undici';
 import type { GuardedFetch } from '../../security/guarded-fetch.ts';
-import { boundedRequest, type HttpAnswer } from '../../security/http-request.ts';
+import { boundedRequest, type HttpAnswer, type HttpConnections } from '../../security/http-request.ts';
 import { acceptUser } from './local-users.ts';
 import { ProofRefused, type ProvenUser } from './proof.ts';
 import { ask, jsonObject, upstreamLimits } from './upstream.ts';
@@ -24,7 +23,7 @@ export interface OpenIdOptions {
   readonly domain: string;
   /** Other homeservers whose users are accepted. */
   readonly acceptedServers: readonly string[];
-  readonly dispatcher: Dispatcher;
+  readonly connections: HttpConnections;
   readonly guardedFetch: GuardedFetch;
   readonly hostResolver: HostResolver;
 }
@@ -48,7 +47,7 @@ export async function proveByOpenId(options: OpenIdOptions, token: string, serve
   const isOurs = serverName === options.domain;
   if (!isOurs && (!serverNameGrammar.test(serverName) || !options.acceptedServers.includes(serverName))) throw new ProofRefused('foreign_server');
   const answer = await ask(isOurs ? 'the homeserver' : 'another homeserver', () =>
-    isOurs ? boundedRequest(options.dispatcher, new URL(userinfoPath(token), withSlash(options.homeserverUrl)), upstreamLimits) : askOther(options, serverName, token),
+    isOurs ? boundedRequest(options.connections, new URL(userinfoPath(token), withSlash(options.homeserverUrl)), upstreamLimits) : askOther(options, serverName, token),
   );
   if (answer.status === 401 || answer.status === 403) throw new ProofRefused('unknown_token');
   const { sub } = jsonObject(answer, 'the homeserver');

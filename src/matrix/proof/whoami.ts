@@ -1,5 +1,4 @@
-import type { Dispatcher } from 'undici';
-import { boundedRequest } from '../../security/http-request.ts';
+import { boundedRequest, type HttpConnections } from '../../security/http-request.ts';
 import { acceptUser } from './local-users.ts';
 import { ProofRefused, type ProvenUser } from './proof.ts';
 import { ask, jsonObject, upstreamLimits } from './upstream.ts';
@@ -9,13 +8,13 @@ export interface WhoamiOptions {
   readonly homeserverUrl: string;
   /** The homeserver's server name. */
   readonly domain: string;
-  readonly dispatcher: Dispatcher;
+  readonly connections: HttpConnections;
 }
 
 /** Asks the homeserver whose access token this is (decision D1.3; Matrix `GET /account/whoami`). */
 export async function proveByWhoami(options: WhoamiOptions, token: string): Promise<ProvenUser> {
   const url = new URL('_matrix/client/v3/account/whoami', withSlash(options.homeserverUrl));
-  const answer = await ask('the homeserver', () => boundedRequest(options.dispatcher, url, { headers: { authorization: `Bearer ${token}` }, ...upstreamLimits }));
+  const answer = await ask('the homeserver', () => boundedRequest(options.connections, url, { headers: { authorization: `Bearer ${token}` }, ...upstreamLimits }));
   if (answer.status === 401 || answer.status === 403) throw new ProofRefused('unknown_token');
   const account = jsonObject(answer, 'the homeserver');
   if (account.is_guest === true || account['org.matrix.msc3069.is_guest'] === true) throw new ProofRefused('guest');

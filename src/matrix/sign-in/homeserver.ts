@@ -1,9 +1,8 @@
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../../kernel/clock.ts';
 import { errorText } from '../../kernel/errors.ts';
 import type { UserId } from '../../kernel/ids.ts';
 import type { Log } from '../../kernel/log.ts';
-import { boundedRequest, type HttpAnswer } from '../../security/http-request.ts';
+import { boundedRequest, type HttpAnswer, type HttpConnections } from '../../security/http-request.ts';
 import { ProofRefused } from '../proof/index.ts';
 import { ask, jsonObject, upstreamLimits, type JsonObject } from '../proof/upstream.ts';
 import { proveByWhoami, withSlash } from '../proof/whoami.ts';
@@ -14,7 +13,7 @@ export interface HomeserverLoginOptions {
   /** As browsers reach it. */
   readonly publicUrl: string;
   readonly domain: string;
-  readonly dispatcher: Dispatcher;
+  readonly connections: HttpConnections;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -44,15 +43,15 @@ function waysOf(flows: readonly Flow[]): readonly SignInWay[] {
 
 /** Signs in as the homeserver's own clients do (Matrix client-server API, "Login"), and out again at once. */
 export function createHomeserverLogin(options: HomeserverLoginOptions) {
-  const { domain, dispatcher, clock, log } = options;
+  const { domain, connections, clock, log } = options;
   const base = withSlash(options.url);
   let known: { readonly until: number; readonly ways: readonly SignInWay[] } | undefined;
   const post = (path: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> =>
-    ask('the homeserver', () => boundedRequest(dispatcher, new URL(path, base), { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body), ...upstreamLimits }));
+    ask('the homeserver', () => boundedRequest(connections, new URL(path, base), { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body), ...upstreamLimits }));
 
   const ways = async (): Promise<readonly SignInWay[]> => {
     if (known !== undefined && clock.now() < known.until) return known.ways;
-    const answer = jsonObject(await ask('the homeserver', () => boundedRequest(dispatcher, new URL('_matrix/client/v3/login', base), upstreamLimits)), 'the homeserver');
+    const answer = jsonObject(await ask('the homeserver', () => boundedRequest(connections, new URL('_matrix/client/v3/login', base), upstreamLimits)), 'the homeserver');
     const flows = (Array.isArray(answer.flows) ? answer.flows : []) as readonly Flow[];
     known = { until: clock.now() + flowsCacheMs, ways: waysOf(flows.filter((flow) => typeof flow.type === 'string')) };
     return known.ways;
@@ -65,7 +64,7 @@ export function createHomeserverLogin(options: HomeserverLoginOptions) {
     const { access_token: accessToken } = jsonObject(answer, 'the homeserver');
     if (typeof accessToken !== 'string') throw new ProofRefused('unknown_token');
     try {
-      return (await proveByWhoami({ homeserverUrl: options.url, domain, dispatcher }, accessToken)).userId;
+      return (await proveByWhoami({ homeserverUrl: options.url, domain, connections }, accessToken)).userId;
     } finally {
       await post('_matrix/client/v3/logout', {}, { authorization: `Bearer ${accessToken}` }).then(
         ({ status }) => void (status === 200 || log.warn({ status }, 'the device of a sign-in could not be ended')),

@@ -1,4 +1,4 @@
-import { Agent } from 'undici';
+import { HttpConnections } from '../../security/http-request.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { UserId } from '../../kernel/ids.ts';
 import type { Log } from '../../kernel/log.ts';
@@ -53,14 +53,14 @@ export interface SignInOptions {
 }
 
 export function createSignIn(options: SignInOptions): SignIn & { close(): Promise<void> } {
-  const dispatcher = new Agent();
-  const homeserver = createHomeserverLogin({ ...options.homeserver, dispatcher, clock: options.clock, log: options.log });
-  const mas = options.mas === undefined ? undefined : createMasLogin({ ...options.mas, domain: options.homeserver.domain, dispatcher, log: options.log });
+  const connections = new HttpConnections();
+  const homeserver = createHomeserverLogin({ ...options.homeserver, connections, clock: options.clock, log: options.log });
+  const mas = options.mas === undefined ? undefined : createMasLogin({ ...options.mas, domain: options.homeserver.domain, connections, log: options.log });
   return {
     ways: () => (mas === undefined ? homeserver.ways() : Promise.resolve([{ kind: 'mas', label: 'Continue with your homeserver' }])),
     start: (start) => (mas === undefined ? Promise.resolve(homeserver.start(start)) : mas.start(start)),
     finish: (back) => (mas === undefined ? homeserver.finish(back) : mas.finish(back)),
     withPassword: (username, password) => homeserver.withPassword(username, password, mas === undefined),
-    close: () => dispatcher.close(),
+    close: () => connections.close(),
   };
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Dispatcher } from 'undici';
 import { errorText } from '../../kernel/errors.ts';
 import type { UserId } from '../../kernel/ids.ts';
 import type { Log } from '../../kernel/log.ts';
-import { boundedRequest, type HttpAnswer } from '../../security/http-request.ts';
+import { boundedRequest, type HttpAnswer, type HttpConnections } from '../../security/http-request.ts';
 import { ProofRefused, ProofUnavailable } from '../proof/index.ts';
 import { acceptUser } from '../proof/local-users.ts';
 import { basicCredentials } from '../proof/mas.ts';
@@ -16,17 +15,17 @@ export interface MasLoginOptions {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly domain: string;
-  readonly dispatcher: Dispatcher;
+  readonly connections: HttpConnections;
   readonly log: Log;
 }
 
 type Endpoint = 'authorization_endpoint' | 'token_endpoint' | 'introspection_endpoint' | 'revocation_endpoint';
 
 /** RFC 8414 metadata of the issuer, kept once it was read. */
-function metadataOf({ issuer, dispatcher }: MasLoginOptions): (endpoint: Endpoint) => Promise<URL> {
+function metadataOf({ issuer, connections }: MasLoginOptions): (endpoint: Endpoint) => Promise<URL> {
   let known: Readonly<Record<string, unknown>> | undefined;
   return async (endpoint) => {
-    known ??= jsonObject(await ask('MAS', () => boundedRequest(dispatcher, new URL('.well-known/openid-configuration', withSlash(issuer)), upstreamLimits)), 'MAS');
+    known ??= jsonObject(await ask('MAS', () => boundedRequest(connections, new URL('.well-known/openid-configuration', withSlash(issuer)), upstreamLimits)), 'MAS');
     const { issuer: said, [endpoint]: address } = known;
     if (typeof said !== 'string' || withSlash(said) !== withSlash(issuer)) throw new ProofUnavailable('MAS names another issuer than mas.issuer');
     if (typeof address !== 'string' || !URL.canParse(address)) throw new ProofUnavailable(`MAS announces no ${endpoint}`);
@@ -38,12 +37,12 @@ const challengeOf = (verifier: string): string => createHash('sha256').update(ve
 
 /** Signs in as a relying party of the Matrix Authentication Service: authorization code with PKCE, for the scope `openid` only. */
 export function createMasLogin(options: MasLoginOptions) {
-  const { issuer, clientId, clientSecret, domain, dispatcher, log } = options;
+  const { issuer, clientId, clientSecret, domain, connections, log } = options;
   const endpoint = metadataOf(options);
   const headers = { authorization: basicCredentials(clientId, clientSecret), 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
   const post = async (name: Endpoint, fields: Record<string, string>): Promise<HttpAnswer> => {
     const url = await endpoint(name);
-    return ask('MAS', () => boundedRequest(dispatcher, url, { method: 'POST', headers, body: new URLSearchParams(fields).toString(), ...upstreamLimits }));
+    return ask('MAS', () => boundedRequest(connections, url, { method: 'POST', headers, body: new URLSearchParams(fields).toString(), ...upstreamLimits }));
   };
 
   /** Who the token's user is: MAS's own word for it, for a token that it gave to us. */

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { readStored } from '../../../src/matrix/inbox.ts';
 import { call, type ApiResponse } from '../../support/api.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { HS_TOKEN } from '../../support/server-process.ts';
@@ -15,7 +16,7 @@ onBothDatabases('what the homeserver calls', (databases) => {
   after(() => server.close());
 
   const put = (url: string, body: unknown, token: string | undefined = HS_TOKEN): Promise<ApiResponse> => call(server.url, 'PUT', url, { body, ...(token === undefined ? {} : { token }) });
-  const bodies = async (): Promise<string> => JSON.stringify(await queued(server.database, 'inbound.received'));
+  const bodies = async (): Promise<string> => JSON.stringify((await queued(server.database, 'inbound.received')).map(readStored));
 
   it('has committed a transaction when it answers', async () => {
     const { status, body } = await put(`${path}/1`, { events: [launch('committed')] });
@@ -56,7 +57,7 @@ onBothDatabases('what the homeserver calls', (databases) => {
 
   it('refuses what is no JSON object', async () => {
     for (const body of ['[]', 'no', '{"events":[', '{\u0000}']) {
-      const answer = await put(`${path}/7`, body);
+      const answer = await put(`${path}/6`, body);
       expect(answer.status, body).to.equal(400);
       expect(answer.body.errcode, body).to.equal('M_NOT_JSON');
     }
@@ -70,6 +71,22 @@ onBothDatabases('what the homeserver calls', (databases) => {
       const answer = await call(server.url, method, url, { token: `${HS_TOKEN}x`, ...(method === 'GET' ? {} : { body: {} }) });
       expect(answer.status, url).to.equal(403);
       expect(answer.body.errcode, url).to.equal('M_FORBIDDEN');
+    }
+  });
+
+  it('asks once for a transaction that the homeserver forgot when it recovered', async () => {
+    const restarted = await startWholeServer(databases);
+    try {
+      const send = async (n: number): Promise<number> => (await call(restarted.url, 'PUT', `${path}/${n}`, { token: HS_TOKEN, body: { events: [launch(`n${n}`)] } })).status;
+      expect(await send(47)).to.equal(200);
+      expect(await send(49)).to.equal(503);
+      expect(await send(48)).to.equal(200);
+      expect(await send(49)).to.equal(200);
+      expect(await send(60), 'a gap that has another reason').to.equal(200);
+      expect(await send(1), 'numbers that start again').to.equal(200);
+      expect(JSON.stringify((await queued(restarted.database, 'inbound.received')).map(readStored)).match(/\$n\d+/g)).to.deep.equal(['$n47', '$n48', '$n49', '$n60', '$n1']);
+    } finally {
+      await restarted.close();
     }
   });
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { PrivilegedIssuance } from '../../../src/oauth/index.ts';
+import type { OAuthAudit } from '../../../src/oauth/index.ts';
 import { authorizeUrl, answerOf, Browser, newPkce } from './browser.ts';
 import { onEachDatabase } from './databases.ts';
 import { alice, basic, bearer, call, createWorld, exchange, hour, me, postForm, secrets, type Answer, type World } from './support.ts';
@@ -10,12 +10,18 @@ const bank = basic('ma_bank_backend', secrets.bank);
 
 onEachDatabase('privileged tokens (decision D3, section 16.9)', (fresh) => {
   let world: World;
-  let audited: PrivilegedIssuance[];
+  type Opened = Extract<OAuthAudit, { action: 'session.opened' | 'session.opened_privileged' }>;
+  /** Privileged ones. */
+  let audited: Opened[];
   let auditFails: boolean;
   beforeEach(async () => {
     audited = [];
     auditFails = false;
-    const audit = (_tx: unknown, entry: PrivilegedIssuance): Promise<void> => (auditFails ? Promise.reject(new Error('the log is full')) : Promise.resolve(void audited.push(entry)));
+    const audit = (_tx: unknown, entry: OAuthAudit): Promise<void> => {
+      if (auditFails) return Promise.reject(new Error('the log is full'));
+      if (entry.action === 'session.opened_privileged') audited.push(entry);
+      return Promise.resolve();
+    };
     world = await createWorld(await fresh(), { deps: { audit } });
   });
   afterEach(() => world.close());
@@ -41,8 +47,8 @@ onEachDatabase('privileged tokens (decision D3, section 16.9)', (fresh) => {
     expect(claims).to.include({ privileged: true, privileged_until: body.privileged_until, sub: alice, aud: 'ma_bank' });
     expect(Number(claims.exp) - Number(claims.iat)).to.equal(3600);
     expect((await me(world.first, body.access_token)).body).to.include({ privileged: true, userId: alice });
-    expect(audited.map(({ action, clientId, miniappId, userId, scopes, sessionId }) => ({ action, clientId, miniappId, userId, scopes, sessionId }))).to.deep.equal([
-      { action: 'privileged_token_issued', clientId: 'ma_bank_backend', miniappId: 'ma_bank', userId: alice, scopes: ['user:read', 'wallet:admin'], sessionId: claims.session_id },
+    expect(audited.map(({ clientId, userId, scopes, sessionId, how }) => ({ clientId, userId, scopes, sessionId, how }))).to.deep.equal([
+      { clientId: 'ma_bank_backend', userId: alice, scopes: ['user:read', 'wallet:admin'], sessionId: claims.session_id, how: 'token_exchange' },
     ]);
     world.clock.advance(hour);
     expect((await me(world.first, body.access_token)).status).to.equal(401);

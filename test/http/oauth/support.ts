@@ -134,7 +134,7 @@ async function listen(oauth: OAuth, port: number, log: Log, clock: Clock): Promi
   const noAdmins = { authenticate: () => Promise.reject(new AppError('INVALID_TOKEN', 'no administrators here')) };
   const nobody = (): Promise<never> => Promise.reject(new AppError('INVALID_TOKEN', 'no developers here'));
   const noDevelopers = { tokens: { verify: nobody }, console: { authenticate: nobody } };
-  web.use(apiRouter({ contract: { ...contract, operations: contract.operations.filter(({ id }) => Object.hasOwn(routes, id)) }, routes, authenticators: authenticatorsOf(oauth, noAdmins, noDevelopers), bodyLimitBytes: 65_536, checkResponses: true }));
+  web.use(apiRouter({ contract: { ...contract, operations: contract.operations.filter(({ id }) => Object.hasOwn(routes, id)) }, routes, authenticators: authenticatorsOf(oauth, noAdmins, noDevelopers), bodyLimitBytes: 65_536, checkResponses: true, onPrivileged: () => Promise.resolve() }));
   web.use(errorHandler(log, clock));
   const server = web.listen(port, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

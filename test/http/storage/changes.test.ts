@@ -57,6 +57,14 @@ onBothDatabases('changes of stored entries', (databases) => {
     expect((await client.put('a', { value: 'again' })).body.rev).to.equal(6);
   });
 
+  it('say that there are more, also of what has just expired', async () => {
+    for (const key of ['a', 'b', 'c', 'd']) await client.put(key, { value: 1, ttl: 60 });
+    server.clock.advance(61_000);
+    const first = await changes('?since=4&limit=3');
+    expect([shown(first), first.body.has_more]).to.deep.equal([[[5, 'a'], [6, 'b'], [7, 'c']], true]);
+    expect((await changes('?since=7&limit=3')).body.has_more).to.equal(false);
+  });
+
   it('refuse a revision that was never given', async () => {
     await client.put('a', { value: 1 });
     expect((await changes('?since=2')).body.error.code).to.equal('RESYNC_REQUIRED');

@@ -7,7 +7,7 @@ import { asMiniAppId } from '../../../src/kernel/ids.ts';
 describe('a token that a client got for itself', () => {
   const refuse = (): Promise<never> => Promise.reject(new AppError('INVALID_TOKEN', 'not good'));
   const authenticators: Authenticators = {
-    accessToken: (token) => (token === 'tep.own' ? Promise.resolve({ kind: 'client', clientId: 'ma_shop_backend', miniappId: asMiniAppId('ma_shop'), scopes: new Set<string>() }) : refuse()),
+    accessToken: (token) => (token === 'tep.own' ? Promise.resolve({ kind: 'client', clientId: 'ma_shop_backend', miniappId: asMiniAppId('ma_shop'), scopes: new Set<string>(), privileged: false }) : refuse()),
     adminToken: refuse,
     matrixToken: refuse,
     clientSecret: refuse,

@@ -44,7 +44,7 @@ describe('a validly signed token', () => {
     issuer,
     clock,
     tokens: signedTokens,
-    sessions: { find: (id) => Promise.resolve(id === 'ses_1' ? session : undefined), findFresh: () => Promise.resolve(undefined), forget: () => undefined },
+    sessions: { find: (id) => Promise.resolve(id === 'ses_1' ? session : undefined), findFresh: () => Promise.resolve(undefined), forget: () => undefined, clear: () => undefined },
   });
 
   const seconds = now / 1000;
