@@ -1,9 +1,10 @@
 import { measureInbox } from './inbox.ts';
 import { measureOAuth } from './oauth.ts';
 import { measureStart } from './start.ts';
+import { measureStorage } from './storage.ts';
 import { report, type Measurement } from './support.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, storage: measureStorage };
 
 const chosen = process.argv.slice(2);
 const measurements: Measurement[] = [];

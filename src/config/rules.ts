@@ -1,4 +1,5 @@
 import type { ConfigFile } from '../generated/config.ts';
+import { isCurrency } from '../kernel/money.ts';
 import { isLoopbackHost, isLoopbackUrl } from './loopback.ts';
 import type { ConfigProblem } from './problems.ts';
 import { namespacePattern, readRegistration, type Registration, type RegistrationNamespace, usesDevelopmentTokens } from './registration.ts';
@@ -75,10 +76,24 @@ const rules: readonly Rule[] = [
         : [],
   },
   {
+    needs: ['wallet.default_currency'],
+    check: ({ wallet }) =>
+      isCurrency(wallet.default_currency)
+        ? []
+        : [{ key: 'wallet.default_currency', problem: `is ${JSON.stringify(wallet.default_currency)}, which is no currency`, allowed: 'an ISO 4217 code with a minor unit, such as USD' }],
+  },
+  {
     needs: ['server.port', 'metrics.port', 'metrics.enabled'],
     check: ({ server, metrics }) =>
       metrics.enabled && metrics.port === server.port && metrics.port !== 0
         ? [{ key: 'metrics.port', problem: `is ${metrics.port}, like server.port`, allowed: 'another port: metrics are not for the public' }]
+        : [],
+  },
+  {
+    needs: ['security.key_ring_text', 'security.key_ring_command'],
+    check: ({ security }) =>
+      security.key_ring_text !== undefined && security.key_ring_command.length > 0
+        ? [{ key: 'security.key_ring_command', problem: 'is set, and security.key_ring_text too', allowed: 'one of them' }]
         : [],
   },
   {

@@ -198,7 +198,7 @@ export interface ConfigFile {
     signing_key_rotation_days: number;
   };
   /**
-   * Where money is kept. Checked at the start, read from the payments release on.
+   * Where money is kept, and what a wallet may do.
    */
   wallet: {
     /**
@@ -222,6 +222,111 @@ export interface ConfigFile {
        */
       webhook_secret?: string;
     };
+    /**
+     * ISO 4217 code of the currency that a wallet is shown in when its owner chose none.
+     */
+    default_currency: string;
+    /**
+     * Hours for which the answer to a request with an idempotency key is kept and replayed (section 11.3: at least 24).
+     */
+    idempotency_hours: number;
+    /**
+     * Limits of verification level 1: the account is activated.
+     */
+    basic: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+    /**
+     * Limits of verification level 2: an administrator has seen proof of identity.
+     */
+    verified: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+    /**
+     * Limits of verification level 3: an administrator has seen proof of identity and address.
+     */
+    enhanced: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+  };
+  /**
+   * Transfers between people (section 7.2).
+   */
+  transfers: {
+    /**
+     * Whether the recipient has to accept (section 7.2.7): never, always, or above transfers.acceptance_above.
+     */
+    recipient_acceptance: 'never' | 'always' | 'above';
+    /**
+     * With recipient_acceptance above: the largest amount that needs no acceptance, in whole units of its currency.
+     */
+    acceptance_above: number;
+    /**
+     * How long a transfer can be confirmed (D8).
+     */
+    confirm_seconds: number;
+    /**
+     * How long a transfer can be accepted before the money goes back: 24 h (section 7.2.7).
+     */
+    acceptance_seconds: number;
+    /**
+     * Announce each transfer as m.tween.p2p.transfer too, the specification's second name for m.tween.wallet.p2p (D19).
+     */
+    send_second_event: boolean;
+  };
+  /**
+   * Gifts (section 7.5).
+   */
+  gifts: {
+    /**
+     * How a random gift is split. even_chance: each share is 10 % to 190 % of what remains per head. specification: 10 % to 30 % of the average, and the rest to one (D10).
+     */
+    random_algorithm: 'even_chance' | 'specification';
+    /**
+     * Most shares of one gift.
+     */
+    max_count: number;
+    /**
+     * How long a gift can be confirmed.
+     */
+    confirm_seconds: number;
+    /**
+     * How long a gift can be opened when its giver says nothing: 24 h; also the longest that a giver can say (section 7.5.2).
+     */
+    lifetime_seconds: number;
   };
   /**
    * Second factors: PIN, authenticator codes, device keys and passkeys, and when they are asked for.
@@ -342,6 +447,27 @@ export interface ConfigFile {
     room_alias_localpart: string;
   };
   /**
+   * What mini-apps' servers are told (section 9.1.2).
+   */
+  webhooks: {
+    /**
+     * Seconds for one delivery: connecting, waiting and reading.
+     */
+    timeout_seconds: number;
+    /**
+     * Hours for which a delivery is tried.
+     */
+    give_up_after_hours: number;
+    /**
+     * Deliveries to one mini-app under way at a time, in each process.
+     */
+    concurrency_per_app: number;
+    /**
+     * Days for which settled deliveries are listed and can be replayed.
+     */
+    retention_days: number;
+  };
+  /**
    * The audit log.
    */
   audit: {
@@ -447,6 +573,39 @@ export interface ConfigFile {
     consents_per_minute: number;
   };
   /**
+   * What mini-apps store for their users. The specification's limits are the least that can be set: they can be raised (section 10.3.3).
+   */
+  storage: {
+    /**
+     * Bytes of keys and values for each user and mini-app, 10 MiB (section 10.3.3, D9).
+     */
+    max_bytes: number;
+    /**
+     * Bytes of one value, 1 MiB (section 10.3.3, D9).
+     */
+    max_value_bytes: number;
+    /**
+     * UTF-8 bytes of one key (section 10.3.3).
+     */
+    max_key_bytes: number;
+    /**
+     * Keys for each user and mini-app (section 10.3.3).
+     */
+    max_keys: number;
+    /**
+     * Longest time to live of an entry that has one, 30 days (section 10.3.4).
+     */
+    max_ttl_seconds: number;
+    /**
+     * Days for which deletions are remembered, and answers for writes that come again; a device that was away for longer synchronises from the start (D9).
+     */
+    tombstone_days: number;
+    /**
+     * Milliseconds between two looks for changes that other processes made, while somebody waits for changes.
+     */
+    poll_interval_ms: number;
+  };
+  /**
    * Development mode, and the keys.
    */
   security: {
@@ -458,5 +617,13 @@ export interface ConfigFile {
      * Key ring, made on the first start: it seals what is secret in the database, so keep it apart from backups of that (D24). {data_dir} stands for server.data_dir.
      */
     key_ring: string;
+    /**
+     * The key ring itself, in place of the file: the JSON that the file would have. It is never changed here; keys are added where it is kept.
+     */
+    key_ring_text?: string;
+    /**
+     * Program that prints the key ring, with its arguments, in place of the file; run without a shell, and again when a key is met that it did not print.
+     */
+    key_ring_command: string[];
   };
 }

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError, errorText, type ErrorCode } from '../kernel/errors.ts';
+import { writeJson } from '../kernel/json-text.ts';
 import type { Log } from '../kernel/log.ts';
 
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('NOT_FOUND', 'No such endpoint'));
@@ -10,9 +11,13 @@ interface ParserError {
   status?: number;
 }
 
+/** PostgreSQL's lock_not_available, SQLite's busy: somebody held what this request needed for longer than it may wait. */
+const isBusy = (error: unknown): boolean => ['55P03', 'SQLITE_BUSY'].includes(String((error as { code?: unknown } | null | undefined)?.code));
+
 /** What express's own parsers and router throw, said in our words. */
 function asAppError(error: unknown): AppError | undefined {
   if (error instanceof AppError) return error;
+  if (isBusy(error)) return new AppError('SERVICE_UNAVAILABLE', 'The database is busy just now', { retryAfterMs: 1000 });
   const { type, status } = (error ?? {}) as ParserError;
   if (type === 'entity.too.large') return new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large');
   if (type === 'entity.parse.failed') return new AppError('INVALID_REQUEST', 'body: is not valid JSON', { details: [{ field: 'body', problem: 'is not valid JSON' }] });
@@ -42,6 +47,12 @@ const challenges: Readonly<Partial<Record<ErrorCode, string>>> = { invalid_clien
 /** The form of RFC 6749 section 5.2. */
 const oauthBody = ({ code, message }: AppError): object => ({ error: oauthNames[code] ?? code.toLowerCase(), error_description: message });
 
+/** The envelope of specification section 12.1 with decision D13's twin, for a refusal that is an answer of its own. */
+export const errorBody = (error: AppError, now: number, requestId: string): { readonly error: object; readonly error_description: string } => ({
+  error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(now), request_id: requestId },
+  error_description: error.message,
+});
+
 /**
  * The last handler: under `/oauth2` the form of RFC 6749, elsewhere the envelope of specification section 12.1, with decision
  * D13's twin for deployed clients. Nothing internal leaks.
@@ -50,6 +61,7 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const requestId = res.locals.requestId as string;
     const known = asAppError(thrown);
+    if (isBusy(thrown)) log.warn({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown) }, 'request gave up waiting for the database');
     if (known === undefined) {
       log.error({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, 'request failed');
     }
@@ -59,11 +71,6 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
     if (error.retryAfterMs !== undefined) res.set('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
     res.status(error.status).set('Cache-Control', 'no-store');
     if (req.path.startsWith('/oauth2/')) res.json(oauthBody(error));
-    else {
-      res.json({
-        error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(clock.now()), request_id: requestId },
-        error_description: error.message,
-      });
-    }
+    else res.type('application/json').send(writeJson(errorBody(error, clock.now(), requestId)));
   };
 }

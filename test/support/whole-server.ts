@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildApp, type App } from '../../src/app.ts';
+import { buildApp, type App, type AppDependencies } from '../../src/app.ts';
 import { loadConfig, loadRegistration } from '../../src/config/index.ts';
 import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
 import { BridgeHomeserver } from '../../src/matrix/index.ts';
@@ -27,6 +27,7 @@ export interface WholeServer {
   readonly adminToken: string;
   /** For another server over the same database and key ring: pass it to `startWholeServer`. */
   readonly shared: SharedState;
+  readonly keyRingPath: string;
   close(): Promise<void>;
 }
 
@@ -38,7 +39,7 @@ export interface SharedState {
 
 const dayMs = 24 * 60 * 60_000;
 
-export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, beside?: SharedState): Promise<WholeServer> {
+export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs'>> = {}, beside?: SharedState): Promise<WholeServer> {
   const directory = temporaryDirectory('whole');
   const port = await freePort();
   const identity = await startIdentityServers();
@@ -69,7 +70,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     requestTimeoutMs: 5000,
   });
   const keyRing = await openKeyRing({ path: keyRingPath, clock });
-  const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true });
+  const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true, ...parts });
   const server = createServer(app.http).listen(port, '127.0.0.1');
   await once(server, 'listening');
   await app.start();
@@ -82,6 +83,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     log,
     identity,
     adminToken: token,
+    keyRingPath,
     shared: { databaseUrl, keyRingPath, clock },
     async close() {
       server.closeAllConnections();

@@ -116,7 +116,7 @@ onBothDatabases('the PIN', (databases) => {
   });
 
   it('is judged three times when fifty ask at once, whichever server they ask', async () => {
-    const rival = databases.dialect === 'postgres' ? await startWholeServer(databases, { TMCP_SERVER_PUBLIC_URL: server.url }, server.shared) : server;
+    const rival = databases.dialect === 'postgres' ? await startWholeServer(databases, { TMCP_SERVER_PUBLIC_URL: server.url }, {}, server.shared) : server;
     try {
       const user = await newUserWithPin(server);
       const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => tryPin(index % 2 === 0 ? user : user.at(rival), String(500_000 + index * 7919))));
@@ -132,7 +132,7 @@ onBothDatabases('the PIN', (databases) => {
     const user = await newUserWithPin(first);
     for (let attempt = 0; attempt < 3; attempt += 1) await tryPin(user, '604713');
     await first.close();
-    const second = await startWholeServer(databases, {}, first.shared);
+    const second = await startWholeServer(databases, {}, {}, first.shared);
     try {
       expect(outcome(await tryPin(await user.again(second), pin))).to.deep.equal([429, 'MFA_LOCKED']);
       second.clock.advance(16 * minute);
