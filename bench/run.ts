@@ -2,8 +2,9 @@ import { measureInbox } from './inbox.ts';
 import { measureOAuth } from './oauth.ts';
 import { measureStart } from './start.ts';
 import { report, type Measurement } from './support.ts';
+import { measureWallet } from './wallet.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, wallet: measureWallet };
 
 const chosen = process.argv.slice(2);
 const measurements: Measurement[] = [];
