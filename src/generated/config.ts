@@ -382,6 +382,27 @@ export interface ConfigFile {
     room_alias_localpart: string;
   };
   /**
+   * What mini-apps' servers are told (section 9.1.2).
+   */
+  webhooks: {
+    /**
+     * Seconds for one delivery: connecting, waiting and reading.
+     */
+    timeout_seconds: number;
+    /**
+     * Hours for which a delivery is tried.
+     */
+    give_up_after_hours: number;
+    /**
+     * Deliveries to one mini-app under way at a time, in each process.
+     */
+    concurrency_per_app: number;
+    /**
+     * Days for which settled deliveries are listed and can be replayed.
+     */
+    retention_days: number;
+  };
+  /**
    * The audit log.
    */
   audit: {

@@ -49,6 +49,9 @@ export const newId = (prefix: string): string => `${prefix}_${randomSuffix(20)}`
 /** A bearer secret: `prefix` and 256 random bits, base64url. */
 export const newSecret = (prefix: string): string => `${prefix}${randomBytes(32).toString('base64url')}`;
 
+/** The key of a webhook's signatures in the form of Standard Webhooks: `whsec_` and 256 random bits, base64. */
+export const newWebhookSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`;
+
 /** SHA-256 as hex: how secrets with 256 bits of entropy are stored. */
 export const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -7,6 +7,7 @@ import * as developers from './0005-developers.ts';
 import * as wallet from './0007-wallet.ts';
 import * as transfers from './0008-transfers.ts';
 import * as audit from './0010-audit.ts';
+import * as webhooks from './0011-webhooks.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -22,4 +23,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0007-wallet': wallet,
   '0008-transfers': transfers,
   '0010-audit': audit,
+  '0011-webhooks': webhooks,
 };
