@@ -5,7 +5,7 @@ import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
-import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal } from './http/index.ts';
+import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
@@ -21,6 +21,7 @@ import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts'
 import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
+import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import { noFactors, type TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -46,11 +47,15 @@ export interface App {
   readonly worker: Worker;
   /** What the worker does, by kind. */
   readonly jobs: Readonly<Record<string, JobKind>>;
+  /** For account erasure: `storage.erase`. */
+  readonly storage: Storage;
   /** For administrators on the command line. */
   readonly whitelist: Whitelist;
   readonly admins: AdminTokens;
   /** Starts the background work. Never waits for the homeserver. */
   start(): Promise<void>;
+  /** Lets go of requests that wait for something to happen, so that the listener can be closed. */
+  release(): void;
   /** Ends it again: running jobs finish and are recorded first. */
   stop(): Promise<void>;
   /** One word on the connection to the homeserver. */
@@ -298,9 +303,65 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
   });
 }
 
+function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): Storage {
+  const { storage } = deps.config;
+  return createStorage({
+    ...deps,
+    queue,
+    limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
+    pollIntervalMs: storage.poll_interval_ms,
+    tombstoneMs: storage.tombstone_days * dayMs,
+    requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
+  });
+}
+
+function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth, storage }: { readonly miniapps: MiniApps; readonly oauth: OAuth; readonly storage: Storage }) {
+  return createInstalls({
+    ...deps,
+    ...matrix,
+    miniapps,
+    async cleanUp(tx, removed) {
+      // The sessions first: a write that is under way has then either been committed or will not be.
+      await oauth.withdraw(tx, removed, 'uninstall');
+      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
+    },
+  });
+}
+
+/** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
+function bodyLimitsOf({ storage }: Config): Record<string, number> {
+  // Any value that may be stored fits, however its characters are escaped; and a batch may fill the quota.
+  const value = 6 * storage.max_value_bytes + 65_536;
+  return { storage_value: value, storage_batch: storage.max_bytes + value };
+}
+
+interface HttpParts {
+  readonly metrics: Metrics;
+  readonly connection: ReturnType<typeof connect>;
+  readonly oauth: OAuth;
+  readonly audit: Matrix['audit'];
+  readonly routes: Routes;
+  readonly authenticators: Authenticators;
+}
+
+/** What this process answers over HTTP, by its roles. */
+function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics, connection, oauth, audit, routes, authenticators }: HttpParts): Express {
+  const { config, registration, database, clock, log } = deps;
+  const http = express();
+  http.disable('x-powered-by').disable('etag');
+  http.set('trust proxy', config.server.trusted_proxies.length === 0 ? false : [...config.server.trusted_proxies]);
+  http.use(identifyRequests(log, clock, (request) => metrics.observeRequest(request)), securityHeaders);
+  if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
+  http.use(cors);
+  if (roles.has('api')) http.use(oauth.middleware);
+  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  http.use(notFound, errorHandler(log, clock));
+  return http;
+}
+
 /** Puts the house together, from the outside in: homeserver, features, worker, HTTP. Opens and starts nothing. */
 export function buildApp(deps: AppDependencies): App {
-  const { config, registration, database, clock, log } = deps;
+  const { config, database, clock } = deps;
   const roles = new Set(config.server.roles);
   const matrix = buildMatrix(deps);
   const { organizations, whitelist } = buildDevelopers(deps, matrix, async (tx, userId, owner) => {
@@ -312,14 +373,15 @@ export function buildApp(deps: AppDependencies): App {
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
-  const installs = createInstalls({ ...deps, ...matrix, miniapps, cleanUp: (tx, removed) => oauth.withdraw(tx, removed, 'uninstall') });
+  const storage = buildStorage(deps, matrix, oauth);
+  const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
   const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? noFactors });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores] });
-  const jobs = { ...connection.jobs, ...money.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now)] });
+  const jobs = { ...connection.jobs, ...money.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
@@ -331,27 +393,21 @@ export function buildApp(deps: AppDependencies): App {
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
+    ...storageRoutes({ storage, clock }),
     ...oauthRoutes(oauth),
     ...money.routes,
     ...auditRoutes({ database }),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
 
-  const http = express();
-  http.disable('x-powered-by').disable('etag');
-  http.set('trust proxy', config.server.trusted_proxies.length === 0 ? false : [...config.server.trusted_proxies]);
-  http.use(identifyRequests(log, clock, (request) => metrics.observeRequest(request)), securityHeaders);
-  if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
-  http.use(cors);
-  if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => matrix.audit.record(tx, privilegedUse(principal, operation))) }));
-  http.use(notFound, errorHandler(log, clock));
+  const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, routes, authenticators });
 
   return {
     http,
     metrics,
     worker,
     jobs,
+    storage,
     whitelist,
     admins,
     homeserverState,
@@ -366,6 +422,7 @@ export function buildApp(deps: AppDependencies): App {
       // A homeserver that does not answer must not hold up the start.
       await Promise.race([connection.monitor.start(), delay(firstLookMs)]);
     },
+    release: () => storage.stopWaiting(),
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();

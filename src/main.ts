@@ -8,9 +8,9 @@ import { systemClock } from './kernel/clock.ts';
 import { errorText } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
 import { BridgeHomeserver } from './matrix/index.ts';
-import { requireFittingRing } from './oauth/index.ts';
 import { createLog, metricsServer } from './operations/index.ts';
-import { openKeyRing } from './security/key-ring.ts';
+import { openKeyRing, ringPlaceOf } from './security/key-ring.ts';
+import { requireFittingRing } from './security/ring-fit.ts';
 
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -91,8 +91,9 @@ export async function start(configFile: string | undefined): Promise<void> {
   const sqlitePath = sqlitePathOf(config.database.url);
   const lock = sqlitePath === undefined ? undefined : lockSqliteForServer(sqlitePath);
   await migrate(database);
-  await requireFittingRing(config.security.key_ring, database);
-  const keyRing = await openKeyRing({ path: config.security.key_ring, clock: systemClock });
+  const ringPlace = ringPlaceOf(config.security);
+  await requireFittingRing(ringPlace, database);
+  const keyRing = await openKeyRing({ ...ringPlace, clock: systemClock });
   const homeserver = openHomeserver(config, registration);
   const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version });
 
@@ -109,6 +110,7 @@ export async function start(configFile: string | undefined): Promise<void> {
     // Half a start can't be stopped; what made it fail ends the process by itself.
     await running;
     const graceMs = config.server.shutdown_grace_seconds * 1000;
+    app.release();
     await closeServer(server, graceMs);
     // What is still running then is not lost: its job is tried again by the next process.
     await Promise.race([app.stop(), delay(graceMs)]);

@@ -90,6 +90,13 @@ const rules: readonly Rule[] = [
         : [],
   },
   {
+    needs: ['security.key_ring_text', 'security.key_ring_command'],
+    check: ({ security }) =>
+      security.key_ring_text !== undefined && security.key_ring_command.length > 0
+        ? [{ key: 'security.key_ring_command', problem: 'is set, and security.key_ring_text too', allowed: 'one of them' }]
+        : [],
+  },
+  {
     needs: ['security.development', ...addresses],
     check: (config, isSet) => {
       const exposed = reachable(config);

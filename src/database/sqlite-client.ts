@@ -47,6 +47,14 @@ export class SqliteClient extends BetterSqlite3Client {
   }
 }
 
+/** Runs one statement and returns its rows, if it is one that has any. */
+export function runStatement(connection: Connection, sql: string, bindings: readonly unknown[]): unknown[] {
+  const statement = prepared(connection, sql);
+  if (statement.reader) return statement.all(bindings);
+  statement.run(bindings);
+  return [];
+}
+
 /** Runs one statement for each of many rows on a transaction's own connection: knex's way through each query costs more than SQLite's. */
 export function runForEach(connection: Connection, sql: string, rows: readonly (readonly (string | number | null)[])[]): number {
   const statement = prepared(connection, sql);

@@ -508,6 +508,39 @@ export interface ConfigFile {
     consents_per_minute: number;
   };
   /**
+   * What mini-apps store for their users. The specification's limits are the least that can be set: they can be raised (section 10.3.3).
+   */
+  storage: {
+    /**
+     * Bytes of keys and values for each user and mini-app, 10 MiB (section 10.3.3, D9).
+     */
+    max_bytes: number;
+    /**
+     * Bytes of one value, 1 MiB (section 10.3.3, D9).
+     */
+    max_value_bytes: number;
+    /**
+     * UTF-8 bytes of one key (section 10.3.3).
+     */
+    max_key_bytes: number;
+    /**
+     * Keys for each user and mini-app (section 10.3.3).
+     */
+    max_keys: number;
+    /**
+     * Longest time to live of an entry that has one, 30 days (section 10.3.4).
+     */
+    max_ttl_seconds: number;
+    /**
+     * Days for which deletions are remembered, and answers for writes that come again; a device that was away for longer synchronises from the start (D9).
+     */
+    tombstone_days: number;
+    /**
+     * Milliseconds between two looks for changes that other processes made, while somebody waits for changes.
+     */
+    poll_interval_ms: number;
+  };
+  /**
    * Development mode, and the keys.
    */
   security: {
@@ -519,5 +552,13 @@ export interface ConfigFile {
      * Key ring, made on the first start: it seals what is secret in the database, so keep it apart from backups of that (D24). {data_dir} stands for server.data_dir.
      */
     key_ring: string;
+    /**
+     * The key ring itself, in place of the file: the JSON that the file would have. It is never changed here; keys are added where it is kept.
+     */
+    key_ring_text?: string;
+    /**
+     * Program that prints the key ring, with its arguments, in place of the file; run without a shell, and again when a key is met that it did not print.
+     */
+    key_ring_command: string[];
   };
 }

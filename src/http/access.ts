@@ -141,7 +141,7 @@ export async function decideAccess(operation: Operation, authorization: string |
   const credentials = readCredentials(operation, authorization);
   if (!isReadFirst(operation, credentials.scheme)) accessFor(operation, credentials.scheme);
   const principal = await authenticate(credentials, authenticators);
-  if (principal.kind === 'session') return authorizeSession(operation, accessFor(operation, 'tep').scopes, principal);
+  if (principal.kind === 'session') return authorizeSession(operation, principal);
   // A client's own token counts where its secret does, and nowhere for a user.
   accessFor(operation, principal.kind);
   return principal;
@@ -158,11 +158,14 @@ function accessFor(operation: Operation, scheme: Scheme): Access {
   throw new AppError('INVALID_TOKEN', 'This endpoint does not accept this kind of credential');
 }
 
-function authorizeSession(operation: Operation, scopes: readonly string[], principal: SessionPrincipal): SessionPrincipal {
+function authorizeSession(operation: Operation, principal: SessionPrincipal): SessionPrincipal {
+  accessFor(operation, 'tep');
   if (operation.audiences !== undefined && !operation.audiences.includes(principal.audience)) {
     throw new AppError('INSUFFICIENT_PERMISSIONS', `This endpoint is for ${operation.audiences.join(', ')}`, { details: { required_audience: operation.audiences } });
   }
-  const lacking = scopes.filter((scope) => !principal.scopes.has(scope));
+  // Of several ways in, one is enough; what is lacking is said of the first.
+  const ways = operation.access.filter(({ scheme }) => scheme === 'tep').map(({ scopes }) => scopes.filter((scope) => !principal.scopes.has(scope)));
+  const lacking = ways.some((missing) => missing.length === 0) ? [] : (ways[0] ?? []);
   if (lacking.length > 0) throw new AppError('INSUFFICIENT_PERMISSIONS', `Missing required scope: ${lacking.join(' ')}`, { details: { required_scopes: lacking } });
   return principal;
 }

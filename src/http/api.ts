@@ -1,5 +1,9 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import express, { type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { AppError, invalidField } from '../kernel/errors.ts';
+import { JsonText } from '../kernel/json-text.ts';
 import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import type { Contract, Operation } from './contract.ts';
@@ -10,21 +14,32 @@ export interface ApiRequest {
   readonly path: Readonly<Record<string, unknown>>;
   readonly query: Readonly<Record<string, unknown>>;
   readonly body: unknown;
+  /** The JSON that `body` was read from, for what must go on as it was sent; undefined for a form or no body. */
+  readonly bodyText: () => string | undefined;
+  /** As sent, by lower-case names; those that the document names have been checked. */
+  readonly headers: IncomingHttpHeaders;
   readonly requestId: string;
   /** A number directly in the body as the caller wrote it, or a string there as it is; undefined when it is neither. */
   amountText(field: string): string | undefined;
+  /** Aborted when the caller is gone. For handlers that wait. */
+  readonly gone: () => AbortSignal;
+  /** Judges the credentials once more, for handlers that have waited. Throws as at the start. */
+  readonly checkAccess: () => Promise<void>;
 }
 
-/** An answer's body that is JSON text already, to be sent byte for byte. */
-export class JsonText {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
+/** An answer that is made while it is sent. */
+export class TextStream {
+  readonly mediaType: string;
+  readonly parts: AsyncIterable<string>;
+  constructor(mediaType: string, parts: AsyncIterable<string>) {
+    this.mediaType = mediaType;
+    this.parts = parts;
   }
 }
 
 export interface ApiAnswer {
   readonly status: number;
+  /** What JSON is to be made of, JSON text, a stream, or nothing at all. */
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -45,6 +60,8 @@ export interface ApiOptions {
   readonly routes: Routes;
   readonly authenticators: Authenticators;
   readonly bodyLimitBytes: number;
+  /** Limits by the names that operations call theirs (`x-body-limit`). */
+  readonly bodyLimits?: Readonly<Record<string, number>>;
   /** Tests set this: an answer that the document does not allow becomes a 500 that says why. */
   readonly checkResponses: boolean;
   /** Called before the operation; what it throws refuses the request. */
@@ -59,17 +76,21 @@ function refuseOtherMediaTypes(req: Request, _res: Response, next: NextFunction)
   next();
 }
 
-/** Raw bytes of JSON bodies, for amounts: as long as the request itself is in memory. */
-const rawBodies = new WeakMap<object, { readonly bytes: Buffer; readonly encoding: string }>();
-const keepRawBody = (req: object, _res: unknown, bytes: Buffer, encoding: string): void => void rawBodies.set(req, { bytes, encoding });
+/** Where the JSON parser leaves what it has read, for as long as the request itself is in memory. */
+const bodyBytes = new WeakMap<object, { readonly bytes: Buffer; readonly encoding: string }>();
+
+function bodyTextOf(req: Request): string | undefined {
+  const read = bodyBytes.get(req);
+  return read === undefined ? undefined : new TextDecoder(read.encoding).decode(read.bytes);
+}
 
 function amountTextIn(req: Request, body: unknown): ApiRequest['amountText'] {
   let numbers: ReadonlyMap<string, string> | undefined;
   return (field) => {
     const value = (body as Readonly<Record<string, unknown>>)[field];
     if (typeof value !== 'number') return typeof value === 'string' ? value : undefined;
-    const raw = rawBodies.get(req);
-    numbers ??= raw === undefined ? new Map<string, string>() : numberTexts(new TextDecoder(raw.encoding).decode(raw.bytes));
+    const text = bodyTextOf(req);
+    numbers ??= text === undefined ? new Map<string, string>() : numberTexts(text);
     return numbers.get(field);
   };
 }
@@ -82,27 +103,71 @@ function adoptIdempotencyKey(req: Request, body: Record<string, unknown>): void 
   body.idempotency_key = given;
 }
 
-function handlerOf(operation: Operation, { routes, checkResponses }: ApiOptions): RequestHandler {
+function goneSignal(res: Response): AbortSignal {
+  const controller = new AbortController();
+  if (res.closed) controller.abort();
+  else res.once('close', () => controller.abort());
+  return controller.signal;
+}
+
+async function send(res: Response, { status, body, headers }: ApiAnswer): Promise<void> {
+  res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
+  if (body === undefined) res.end();
+  else if (body instanceof JsonText) res.type('application/json').send(body.text);
+  else if (body instanceof TextStream) {
+    res.type(body.mediaType);
+    // Who goes away in the middle has not failed us.
+    await pipeline(Readable.from(body.parts), res).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    });
+  } else res.json(body);
+}
+
+function assertInContract(operation: Operation, { status, body }: ApiAnswer): void {
+  if (body instanceof TextStream) return;
+  // As it goes out: a body may hold numbers that are written with digits of their own.
+  const text = body instanceof JsonText ? body.text : JSON.stringify(body);
+  const broken = operation.checkResponse(status, body === undefined ? undefined : (JSON.parse(text) as unknown));
+  if (broken.length > 0) throw new Error(`the answer breaks the contract: ${broken.join('; ')}`);
+}
+
+function handlerOf(operation: Operation, { routes, checkResponses, authenticators }: ApiOptions): RequestHandler {
   const handle = routes[operation.id];
   if (handle === undefined) throw new Error(`no handler for operation ${operation.id}`);
   return async (req, res) => {
     const body: unknown = req.body ?? {};
     const path: Record<string, unknown> = { ...req.params };
     const query: Record<string, unknown> = { ...req.query };
+    const { headers } = req;
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
-    const problems = operation.checkRequest({ path, query, body, mediaType: (req.is(mediaTypes) || undefined) ?? undefined });
+    const problems = operation.checkRequest({ path, query, headers, body, mediaType: (req.is(mediaTypes) || undefined) ?? undefined });
     if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
-    const result = await handle({ principal: res.locals.principal as Principal, path, query, body, requestId: res.locals.requestId as string, amountText: amountTextIn(req, body) });
-    const text = result.body instanceof JsonText ? result.body.text : result.body === undefined ? undefined : JSON.stringify(result.body);
-    if (checkResponses) {
-      const broken = operation.checkResponse(result.status, text === undefined ? undefined : (JSON.parse(text) as unknown));
-      if (broken.length > 0) throw new Error(`the answer breaks the contract: ${broken.join('; ')}`);
-    }
-    res.status(result.status).set({ 'Cache-Control': 'no-store', ...result.headers });
-    if (text === undefined) res.end();
-    else res.type('json').send(text);
+    const result = await handle({
+      principal: res.locals.principal as Principal,
+      path,
+      query,
+      body,
+      bodyText: () => bodyTextOf(req),
+      amountText: amountTextIn(req, body),
+      headers,
+      requestId: res.locals.requestId as string,
+      gone: () => goneSignal(res),
+      checkAccess: async () => void (await decideAccess(operation, headers.authorization, authenticators)),
+    });
+    if (checkResponses) assertInContract(operation, result);
+    await send(res, result);
   };
 }
+
+/** The parsers of a body up to `limit` bytes. */
+const parsersFor = (limit: number): RequestHandler[] => [
+  refuseOtherMediaTypes,
+  express.json({
+    limit,
+    verify: (req, _res, bytes, encoding) => void bodyBytes.set(req, { bytes, encoding }),
+  }),
+  express.urlencoded({ extended: false, limit }),
+];
 
 /** A router with every operation of the document that is not served elsewhere. Throws when one has no handler, or a handler no operation. */
 export function apiRouter(options: ApiOptions): Router {
@@ -110,7 +175,19 @@ export function apiRouter(options: ApiOptions): Router {
   const operations = options.contract.operations.filter((operation) => operation.servedBy === undefined);
   const unknown = Object.keys(options.routes).filter((id) => !operations.some((operation) => operation.id === id));
   if (unknown.length > 0) throw new Error(`handlers without an operation in the document: ${unknown.join(', ')}`);
-  const parsers = [refuseOtherMediaTypes, express.json({ limit: options.bodyLimitBytes, verify: keepRawBody }), express.urlencoded({ extended: false, limit: options.bodyLimitBytes })];
+  const limitOf = ({ id, bodyLimit }: Operation): number => {
+    if (bodyLimit === undefined) return options.bodyLimitBytes;
+    const limit = options.bodyLimits?.[bodyLimit];
+    if (limit === undefined) throw new Error(`operation ${id} has an unknown limit on its body, ${bodyLimit}`);
+    return Math.max(limit, options.bodyLimitBytes);
+  };
+  const parsersByLimit = new Map<number, RequestHandler[]>();
+  const parsersOf = (operation: Operation): RequestHandler[] => {
+    const limit = limitOf(operation);
+    const parsers = parsersByLimit.get(limit) ?? parsersFor(limit);
+    parsersByLimit.set(limit, parsers);
+    return parsers;
+  };
 
   for (const operation of operations) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
@@ -121,7 +198,7 @@ export function apiRouter(options: ApiOptions): Router {
       res.locals.principal = principal;
       next();
     };
-    router[operation.method](path, access, ...parsers, handlerOf(operation, options));
+    router[operation.method](path, access, ...parsersOf(operation), handlerOf(operation, options));
   }
   for (const [path, siblings] of Map.groupBy(operations, (operation) => operation.path)) {
     const allowed = siblings.map((operation) => operation.method.toUpperCase()).join(', ');

@@ -26,6 +26,8 @@ export interface Operation {
   readonly idempotent: boolean;
   /** Served by another part of the process than the API router. */
   readonly servedBy: string | undefined;
+  /** `x-body-limit`: the name of a limit of its own on the request body; undefined: the common one. */
+  readonly bodyLimit: string | undefined;
   /** Throws nothing; returns what is wrong with each part, and fills defaults and converts text in `path`, `query` and forms. */
   checkRequest(parts: RequestParts): FieldProblem[];
   /** What is wrong with an answer, for tests: an undocumented status or a body that is not what the document says. */
@@ -35,6 +37,8 @@ export interface Operation {
 export interface RequestParts {
   readonly path: Record<string, unknown>;
   readonly query: Record<string, unknown>;
+  /** All of the request's, by lower-case names; those that the document does not name are let alone. */
+  readonly headers: Readonly<Record<string, unknown>>;
   readonly body: unknown;
   readonly mediaType: string | undefined;
 }
@@ -59,6 +63,7 @@ interface OperationObject {
   'x-audiences'?: string[];
   'x-served-by'?: string;
   'x-idempotent'?: boolean;
+  'x-body-limit'?: string;
 }
 type Document = Record<string, unknown> & {
   paths: Record<string, Record<string, unknown>>;
@@ -98,7 +103,7 @@ const lazily = (make: () => ValidateFunction): (() => ValidateFunction) => {
   return () => (made ??= make());
 };
 
-function parameterCheck(document: Document, operation: OperationObject, place: 'path' | 'query', coercing: Ajv2020): (values: Record<string, unknown>) => FieldProblem[] {
+function parameterCheck(document: Document, operation: OperationObject, place: 'path' | 'query' | 'header', coercing: Ajv2020): (values: Record<string, unknown>) => FieldProblem[] {
   const parameters = (operation.parameters ?? []).map((parameter) => followRef<Parameter>(document, parameter).value).filter((parameter) => parameter.in === place);
   const schema = {
     type: 'object',
@@ -107,7 +112,13 @@ function parameterCheck(document: Document, operation: OperationObject, place: '
     additionalProperties: false,
   };
   const validate = lazily(() => coercing.compile(schema));
-  return (values) => (validate()(values) ? [] : fieldProblems(validate().errors));
+  if (place !== 'header') return (values) => (validate()(values) ? [] : fieldProblems(validate().errors));
+  const names = parameters.map(({ name }) => name);
+  if (names.length === 0) return () => [];
+  return (headers) => {
+    const given = Object.fromEntries(names.filter((name) => headers[name.toLowerCase()] !== undefined).map((name) => [name, headers[name.toLowerCase()]]));
+    return validate()(given) ? [] : fieldProblems(validate().errors);
+  };
 }
 
 /** A schema taken out of the document, its references pointing back into it. */
@@ -171,6 +182,7 @@ export function loadContract(file: URL): Contract {
       const where = ['paths', path, method];
       const inPath = parameterCheck(document, operation, 'path', coercingAjv);
       const inQuery = parameterCheck(document, operation, 'query', coercingAjv);
+      const inHeaders = parameterCheck(document, operation, 'header', coercingAjv);
       const inBody = bodyCheck(operation, where, compile);
       const access = (operation.security ?? document.security ?? []).map((requirement): Access => {
         const [scheme, scopes] = Object.entries(requirement)[0] ?? ['none', []];
@@ -185,7 +197,8 @@ export function loadContract(file: URL): Contract {
           audiences: operation['x-audiences'],
           idempotent: operation['x-idempotent'] === true,
           servedBy: operation['x-served-by'],
-          checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inBody(parts.body, parts.mediaType)],
+          bodyLimit: operation['x-body-limit'],
+          checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],
           checkResponse: responseCheck(document, operation, where, compile.strict),
         },
       ];

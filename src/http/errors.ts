@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError, errorText, type ErrorCode } from '../kernel/errors.ts';
+import { writeJson } from '../kernel/json-text.ts';
 import type { Log } from '../kernel/log.ts';
 
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('NOT_FOUND', 'No such endpoint'));
@@ -64,6 +65,6 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
     if (error.retryAfterMs !== undefined) res.set('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
     res.status(error.status).set('Cache-Control', 'no-store');
     if (req.path.startsWith('/oauth2/')) res.json(oauthBody(error));
-    else res.json(errorBody(error, clock.now(), requestId));
+    else res.type('application/json').send(writeJson(errorBody(error, clock.now(), requestId)));
   };
 }

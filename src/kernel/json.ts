@@ -4,9 +4,12 @@ export interface JsonNumber {
 }
 interface SourceJson {
   rawJSON(text: string): JsonNumber;
+  isRawJSON(value: unknown): value is JsonNumber;
   parse(text: string, reviver: (this: object, key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
 }
 const sourceJson = JSON as unknown as SourceJson;
+
+export const isJsonNumber = (value: unknown): value is JsonNumber => sourceJson.isRawJSON(value);
 
 /** `text` must be a JSON number. Its digits are sent as they are, whatever a double would make of them. */
 export const jsonNumber = (text: string): JsonNumber => sourceJson.rawJSON(text);

@@ -18,7 +18,7 @@ import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
 import { obtainableScopes } from './scopes.ts';
-import { findLiveSession, markRevoked } from './session-repo.ts';
+import { findLiveSession, holdLiveSession, markRevoked } from './session-repo.ts';
 import { noStepUp } from './step-up.ts';
 
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
@@ -33,7 +33,6 @@ export type { Middleware } from './middleware.ts';
 export { scopeDefinitions, type ScopeDefinition, type Sensitivity } from './scopes.ts';
 export type { ProofMethod, SessionOrigin } from './session-repo.ts';
 export { purgeExpired } from './cleanup-repo.ts';
-export { requireFittingRing } from './key-ring-fit.ts';
 
 /** Whose sessions end; every field that is given must fit, and one must be given. */
 export interface RevokedSessions {
@@ -62,6 +61,8 @@ export interface OAuth {
    * within a second. Returns how many.
    */
   revokeSessions(tx: Transaction, which: RevokedSessions): Promise<number>;
+  /** Throws AppError INVALID_TOKEN unless the session lives; then it does until the transaction ends, because who ends it waits. */
+  requireSession(tx: Transaction, sessionId: string): Promise<void>;
   /** A user is done with a mini-app: its sessions end, and what they granted it is withdrawn. */
   withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, reason: 'user_initiated' | 'uninstall'): Promise<void>;
   /** What users have granted to mini-apps. */
@@ -132,6 +133,9 @@ export function createOAuth(deps: OAuthDeps): OAuth {
       }
     },
     revokeSessions,
+    async requireSession(tx, sessionId) {
+      if (!(await holdLiveSession(tx, sessionId, clock.now()))) throw new AppError('INVALID_TOKEN', 'Invalid or expired TEP token');
+    },
     authorizations,
     findClient: (clientId) => deps.clients.findClient(clientId),
     inTransaction: (work) => database.inTransaction(work),

@@ -1,4 +1,4 @@
-import { insertRows, type Queryable, type Transaction } from '../database/index.ts';
+import { insertRows, runSql, type Queryable, type Transaction } from '../database/index.ts';
 import { asUserId, type UserId } from '../kernel/ids.ts';
 
 export type SessionOrigin = 'token_exchange' | 'authorization_code' | 'device_code';
@@ -118,6 +118,12 @@ export async function insertSession(tx: Transaction, session: Session, subjectHa
 export async function findLiveSession(db: Queryable, id: string, now: number): Promise<Session | undefined> {
   const row = await db.sql('tep_session').where({ id }).whereNull('revoked_at').andWhere('expires_at', '>', now).first<SessionRow | undefined>();
   return row === undefined ? undefined : fromRow(row);
+}
+
+/** Whether the session lives, which can't change then until the transaction ends: who ends it waits. */
+export async function holdLiveSession(tx: Transaction, id: string, now: number): Promise<boolean> {
+  const lock = tx.dialect === 'postgres' ? ' FOR SHARE' : '';
+  return (await runSql(tx, `SELECT id FROM tep_session WHERE id = ? AND revoked_at IS NULL AND expires_at > ?${lock}`, [id, now])).length === 1;
 }
 
 export async function extendSession(db: Queryable, id: string, expiresAt: number): Promise<void> {

@@ -1,9 +1,8 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { link, mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import type { Clock } from '../kernel/clock.ts';
-import { newId } from '../kernel/ids.ts';
+import { statSync } from 'node:fs';
+import { isRingFile, KeyRingError, nameOfRing, readOrMakeRing, readRing, secretBytes, type KeyRingOptions, type StoredKey } from './ring.ts';
+
+export { addKey, isRingFile, KeyRingError, listRingKeys, nameOfRing, ringExists, ringPlaceOf, type KeyRingOptions, type RingPlace } from './ring.ts';
 
 /**
  * Seals secrets that the database holds (decision D24). The ring is a file outside the database and outside backups: a copy of
@@ -14,179 +13,135 @@ export interface KeyRing {
   seal(purpose: string, plaintext: string, associatedData: string): string;
   /** Throws KeyRingError when the key is missing, or when it was sealed for something else or changed. */
   open(purpose: string, sealed: string, associatedData: string): string;
+  /**
+   * Encrypts bytes under a key that only this purpose and owner have, derived from the newest key of the ring. What comes back
+   * does not name its key: keep `keyId` beside it.
+   */
+  sealFor(purpose: string, owner: string, plaintext: Buffer, associatedData: string): { readonly keyId: string; readonly sealed: Buffer };
+  /** Throws KeyRingError as `open` does. */
+  openFor(purpose: string, owner: string, keyId: string, sealed: Buffer, associatedData: string): Buffer;
+  /** The id of the key that seals now. */
+  newestKey(): string;
+  /** Whether the ring has this key. */
+  hasKey(keyId: string): boolean;
   /** Keyed hash as base64url, for values that must be found again but not read. Always under the first key: it never changes. */
   mac(purpose: string, text: string): string;
 }
 
-export interface KeyRingOptions {
-  /** The JSON file; made on first start, mode 0600. */
-  readonly path: string;
-  readonly clock: Clock;
-}
-
-export class KeyRingError extends Error {
-  override readonly name = 'KeyRingError';
-}
-
-interface StoredKey {
-  readonly id: string;
-  readonly secret: string;
-  readonly created_at: number;
-}
-
-interface RingFile {
-  readonly version: 1;
-  readonly keys: readonly StoredKey[];
-}
-
-const secretBytes = 32;
 const ivBytes = 12;
 const tagBytes = 16;
-
-const newKey = (clock: Clock): StoredKey => ({ id: newId('key'), secret: randomBytes(secretBytes).toString('base64'), created_at: clock.now() });
-
-const isStoredKey = (value: unknown): value is StoredKey => {
-  const { id, secret } = (value ?? {}) as Partial<StoredKey>;
-  return typeof id === 'string' && /^key_[a-z2-7]+$/.test(id) && typeof secret === 'string' && Buffer.from(secret, 'base64').length === secretBytes;
-};
-
-function parseRing(path: string): RingFile {
-  const text = readFileSync(path, 'utf8');
-  let ring: Partial<RingFile> | null = null;
-  try {
-    ring = JSON.parse(text) as Partial<RingFile> | null;
-  } catch {
-    // The parser's own message may quote the file.
-  }
-  if (ring?.version !== 1 || !Array.isArray(ring.keys) || ring.keys.length === 0 || !ring.keys.every(isStoredKey)) {
-    throw new KeyRingError(`${path} is not a key ring; restore it from where it is kept, a new one can't open what the old one sealed`);
-  }
-  return ring as RingFile;
-}
-
-/** Writes a complete, synced file beside `path` and returns its name. */
-async function writeBeside(path: string, ring: RingFile): Promise<string> {
-  const draft = `${path}.${newId('draft')}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify(ring, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return draft;
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
-/** A link fails when the name exists: of two processes that start at once, the first one's ring is both's. */
-async function makeRingOnce(options: KeyRingOptions): Promise<void> {
-  await mkdir(dirname(options.path), { recursive: true, mode: 0o700 });
-  const draft = await writeBeside(options.path, { version: 1, keys: [newKey(options.clock)] });
-  try {
-    await link(draft, options.path);
-    await syncDirectory(options.path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
-async function readOrMake(options: KeyRingOptions): Promise<RingFile> {
-  try {
-    return parseRing(options.path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  await makeRingOnce(options);
-  return parseRing(options.path);
-}
-
-/** Appends a key, which becomes the one that seals. Running processes read the file again when they meet it. Returns its id. */
-export async function addKey(options: KeyRingOptions): Promise<string> {
-  const lock = `${options.path}.lock`;
-  const held = await open(lock, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'EEXIST' ? new KeyRingError(`another process is changing the key ring; if none is, remove ${lock}`) : error;
-  });
-  try {
-    const ring = await readOrMake(options);
-    const key = newKey(options.clock);
-    await rename(await writeBeside(options.path, { version: 1, keys: [...ring.keys, key] }), options.path);
-    await syncDirectory(options.path);
-    return key.id;
-  } finally {
-    await held.close();
-    await rm(lock, { force: true });
-  }
-}
-
-/** The keys of a ring by id, oldest first; the last one seals. Throws when there is no ring. */
-export function listRingKeys(path: string): { readonly id: string; readonly createdAt: number }[] {
-  return parseRing(path).keys.map(({ id, created_at: createdAt }) => ({ id, createdAt }));
-}
+/** Derived keys that are kept, each of 32 bytes; deriving one again takes some microseconds. */
+const maxDerived = 10_000;
+/** How often the file is looked at for a key that was added: so long a process may go on sealing with the old one. */
+const lookEveryMs = 5000;
+/** How often at most the ring is read again for a key that it lacks. */
+const rereadEveryMs = 30_000;
 
 /** The id of the key that a value was sealed with. */
 export const sealingKeyOf = (sealed: string): string => sealed.split('.')[1] ?? '';
 
+const boundTo = (purpose: string, associatedData: string): Buffer => Buffer.from(JSON.stringify([purpose, associatedData]));
+
+/** AES-256-GCM: initialization vector, ciphertext, tag. */
+function encrypt(key: Buffer, plaintext: Buffer, associatedData: Buffer): Buffer {
+  const iv = randomBytes(ivBytes);
+  const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes });
+  cipher.setAAD(associatedData);
+  return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+}
+
+function decrypt(purpose: string, key: Buffer, sealed: Buffer, associatedData: Buffer): Buffer {
+  if (sealed.length < ivBytes + tagBytes) throw new KeyRingError('not a sealed value');
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, ivBytes), { authTagLength: tagBytes });
+  decipher.setAAD(associatedData);
+  decipher.setAuthTag(sealed.subarray(-tagBytes));
+  try {
+    const start = decipher.update(sealed.subarray(ivBytes, -tagBytes));
+    const rest = decipher.final();
+    return rest.length === 0 ? start : Buffer.concat([start, rest]);
+  } catch {
+    throw new KeyRingError(`a value sealed for "${purpose}" was changed, or belongs elsewhere`);
+  }
+}
+
+/** Changes with the file. Undefined when it can't be looked at: then what was read stays good. */
+const versionOf = ({ path }: KeyRingOptions): string | undefined => {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.ino} ${stat.mtimeMs} ${stat.size}`;
+};
+
 /** Opens the ring, making it if there is none. */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
-  let ring = await readOrMake(options);
+  const { clock } = options;
+  let keys = await readOrMakeRing(options);
+  let lookedAt = clock.now();
+  let readAt = -Infinity;
+  let seen = versionOf(options);
   const derived = new Map<string, Buffer>();
 
-  const keyFor = (key: StoredKey, use: 'seal' | 'mac', purpose: string): Buffer => {
-    const name = `${key.id} ${use} ${purpose}`;
+  /** The key that seals: of the file as it is now, or was a few seconds ago. */
+  const newest = (): StoredKey => {
+    if (isRingFile(options) && clock.now() - lookedAt >= lookEveryMs) {
+      lookedAt = clock.now();
+      const version = versionOf(options);
+      if (version !== undefined && version !== seen) {
+        seen = version;
+        try {
+          keys = readRing(options);
+        } catch {
+          // What was read stays good; who starts with this file is told.
+        }
+      }
+    }
+    return keys.at(-1)!;
+  };
+
+  const keyFor = (key: StoredKey, use: string): Buffer => {
+    const name = `${key.id} ${use}`;
     let bytes = derived.get(name);
     if (bytes === undefined) {
-      bytes = Buffer.from(hkdfSync('sha256', Buffer.from(key.secret, 'base64'), '', `tmcp ${use} ${purpose}`, secretBytes));
+      bytes = Buffer.from(hkdfSync('sha256', Buffer.from(key.secret, 'base64'), '', `tmcp ${use}`, secretBytes));
+      if (derived.size >= maxDerived) derived.delete(derived.keys().next().value!);
       derived.set(name, bytes);
     }
     return bytes;
   };
+  const ownedUse = (purpose: string, owner: string): string => `seal-for ${JSON.stringify([purpose, owner])}`;
 
-  const findKey = (id: string): StoredKey => {
-    const known = ring.keys.find((key) => key.id === id);
-    if (known !== undefined) return known;
-    ring = parseRing(options.path);
-    const added = ring.keys.find((key) => key.id === id);
-    if (added === undefined) throw new KeyRingError(`the key ring ${options.path} lacks key ${id}: this database was sealed with another ring`);
-    return added;
+  /** A key that is not there may have been added: a file is read again at once, what costs more only now and then. */
+  const lookUp = (id: string): StoredKey | undefined => {
+    const known = keys.find((key) => key.id === id);
+    if (known !== undefined || options.text !== undefined || (!isRingFile(options) && clock.now() - readAt < rereadEveryMs)) return known;
+    readAt = clock.now();
+    keys = readRing(options);
+    return keys.find((key) => key.id === id);
   };
-
-  const boundTo = (purpose: string, associatedData: string): Buffer => Buffer.from(JSON.stringify([purpose, associatedData]));
+  const findKey = (id: string): StoredKey => {
+    const key = lookUp(id);
+    if (key === undefined) throw new KeyRingError(`${nameOfRing(options)} lacks key ${id}: this database was sealed with another ring`);
+    return key;
+  };
 
   return {
     seal(purpose, plaintext, associatedData) {
-      const key = ring.keys.at(-1)!;
-      const iv = randomBytes(ivBytes);
-      const cipher = createCipheriv('aes-256-gcm', keyFor(key, 'seal', purpose), iv, { authTagLength: tagBytes });
-      cipher.setAAD(boundTo(purpose, associatedData));
-      const body = Buffer.concat([iv, cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+      const key = newest();
+      const body = encrypt(keyFor(key, `seal ${purpose}`), Buffer.from(plaintext), boundTo(purpose, associatedData));
       return `sealed1.${key.id}.${body.toString('base64url')}`;
     },
     open(purpose, sealed, associatedData) {
       const [format, id, body] = sealed.split('.');
       if (format !== 'sealed1' || id === undefined || body === undefined) throw new KeyRingError('not a sealed value');
-      const bytes = Buffer.from(body, 'base64url');
-      if (bytes.length < ivBytes + tagBytes) throw new KeyRingError('not a sealed value');
-      const decipher = createDecipheriv('aes-256-gcm', keyFor(findKey(id), 'seal', purpose), bytes.subarray(0, ivBytes), { authTagLength: tagBytes });
-      decipher.setAAD(boundTo(purpose, associatedData));
-      decipher.setAuthTag(bytes.subarray(-tagBytes));
-      try {
-        return Buffer.concat([decipher.update(bytes.subarray(ivBytes, -tagBytes)), decipher.final()]).toString('utf8');
-      } catch {
-        throw new KeyRingError(`a value sealed for "${purpose}" was changed, or belongs elsewhere`);
-      }
+      return decrypt(purpose, keyFor(findKey(id), `seal ${purpose}`), Buffer.from(body, 'base64url'), boundTo(purpose, associatedData)).toString('utf8');
     },
+    sealFor(purpose, owner, plaintext, associatedData) {
+      const key = newest();
+      return { keyId: key.id, sealed: encrypt(keyFor(key, ownedUse(purpose, owner)), plaintext, boundTo(purpose, associatedData)) };
+    },
+    openFor: (purpose, owner, keyId, sealed, associatedData) => decrypt(purpose, keyFor(findKey(keyId), ownedUse(purpose, owner)), sealed, boundTo(purpose, associatedData)),
+    newestKey: () => newest().id,
+    hasKey: (keyId) => lookUp(keyId) !== undefined,
     mac(purpose, text) {
-      return createHmac('sha256', keyFor(ring.keys[0]!, 'mac', purpose)).update(text).digest('base64url');
+      return createHmac('sha256', keyFor(keys[0]!, `mac ${purpose}`)).update(text).digest('base64url');
     },
   };
 }

@@ -1,7 +1,10 @@
 import { copyFileSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { call } from '../support/api.ts';
+import { eventually } from '../support/eventually.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
+import { startStorageProcess, store, type StorageProcess } from '../support/storage-process.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { tmcp, tmcpJson, tmcpPrints } from '../support/tmcp.ts';
 
@@ -120,5 +123,54 @@ describe('tmcp keys', function () {
     expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' });
     expect(stderr).to.contain('was sealed with another ring');
     expect(await list()).to.deep.equal(keys);
+  });
+});
+
+describe('tmcp keys rotate --storage', function () {
+  this.timeout(60_000);
+  let world: StorageProcess;
+  before(async () => {
+    world = await startStorageProcess();
+  });
+  after(() => world?.close());
+
+  const used = async (): Promise<string[]> => {
+    const { key_ring } = (await tmcpJson(['keys', 'list', '--json'], { env: world.server.env })) as { key_ring: { id: string; storage: boolean }[] };
+    return key_ring.filter(({ storage }) => storage).map(({ id }) => id);
+  };
+  const rotate = async (env: Readonly<Record<string, string>> = {}): Promise<string> => (await tmcpPrints(['keys', 'rotate', '--storage'], { env: { ...world.server.env, ...env } })).trimEnd();
+
+  it('has the running server seal everything with a new key', async () => {
+    const { server } = world;
+    const token = await world.token();
+    for (let n = 0; n < 20; n += 1) await store(server.url, token, `k${n}`, `value ${n}`);
+    const before = await used();
+    expect(before).to.have.length(1);
+
+    const added = await rotate();
+
+    expect(before).not.to.include(added);
+    await eventually(async () => expect(await used()).to.deep.equal([added]), { description: 'storage uses the new key only', timeoutMs: 30_000 });
+    expect((await call(server.url, 'GET', '/api/v1/storage/k7', { token })).body.value).to.equal('value 7');
+    await store(server.url, token, 'later', 'x');
+    expect(await used()).to.deep.equal([added]);
+  });
+
+  it('takes a key that was added before and is not used yet', async () => {
+    await world.server.stop();
+    const [before] = await used();
+    const added = (await tmcpPrints(['keys', 'add'], { env: world.server.env })).trimEnd();
+    await world.server.start();
+    // The server seals with it by itself; the older entries are what is left to do.
+    await store(world.server.url, await world.token(), 'with the added key', 'x');
+    expect(await used()).to.deep.equal([before, added]);
+    expect(await rotate()).to.equal(added);
+    await eventually(async () => expect(await used()).to.deep.equal([added]), { description: 'storage uses the added key only', timeoutMs: 30_000 });
+  });
+
+  it('adds no key to a ring that is kept elsewhere', async () => {
+    const text = readFileSync(join(world.server.directory, 'data/key-ring.json'), 'utf8');
+    const { code, stderr } = await tmcp(['keys', 'rotate', '--storage'], { env: { ...world.server.env, TMCP_SECURITY_KEY_RING_TEXT: text } });
+    expect({ code, stderr }).to.deep.equal({ code: 1, stderr: 'tmcp: the key ring in security.key_ring_text is not ours to change: add a key where it is kept\n' });
   });
 });

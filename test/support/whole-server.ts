@@ -25,6 +25,7 @@ export interface WholeServer {
   /** Who the homeserver of this test takes which Matrix access token for. */
   readonly identity: IdentityServers;
   readonly adminToken: string;
+  readonly keyRingPath: string;
   close(): Promise<void>;
 }
 
@@ -59,7 +60,8 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     registration: { id: 'tmcp', url: `http://127.0.0.1:${port}`, as_token: AS_TOKEN, hs_token: HS_TOKEN, sender_localpart: '_tmcp' },
     requestTimeoutMs: 5000,
   });
-  const keyRing = await openKeyRing({ path: join(directory, 'key-ring.json'), clock });
+  const keyRingPath = join(directory, 'key-ring.json');
+  const keyRing = await openKeyRing({ path: keyRingPath, clock });
   const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true, ...parts });
   const server = createServer(app.http).listen(port, '127.0.0.1');
   await once(server, 'listening');
@@ -73,6 +75,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     log,
     identity,
     adminToken: token,
+    keyRingPath,
     async close() {
       server.closeAllConnections();
       server.close();

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { Config } from '../../config/index.ts';
 import type { KnownHead } from '../../security/audit/index.ts';
@@ -22,12 +21,12 @@ function head(text: string): KnownHead {
 
 async function verify({ head: known, json }: { head?: KnownHead; json?: true }, command: Command): Promise<void> {
   const config = await configured(command);
-  const path = config.security.key_ring;
-  if (!existsSync(path)) throw new CommandFailed(`there is no key ring at ${path} (security.key_ring): without it nobody can tell who wrote the chain`);
+  const { openKeyRing, ringExists, ringPlaceOf } = await import('../../security/key-ring.ts');
+  const place = ringPlaceOf(config.security);
+  if (!ringExists(place)) throw new CommandFailed(`there is no key ring at ${place.path} (security.key_ring): without it nobody can tell who wrote the chain`);
   const { systemClock: clock } = await import('../../kernel/clock.ts');
-  const { openKeyRing } = await import('../../security/key-ring.ts');
   const { verifyAudit } = await import('../../security/audit/index.ts');
-  const keyRing = await openKeyRing({ path, clock });
+  const keyRing = await openKeyRing({ ...place, clock });
   const { problems, first, last, hash } = await withCurrentDatabase(config, (database) => verifyAudit(database, keyRing, clock.now(), known));
   if (json === true) printJson({ problems, first, last, hash });
   else if (problems.length === 0) print(`${last}:${hash}`);

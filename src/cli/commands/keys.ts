@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Config } from '../../config/index.ts';
+import type { Database } from '../../database/index.ts';
 import type { Log } from '../../kernel/log.ts';
+import type { RingPlace } from '../../security/key-ring.ts';
 import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
@@ -11,9 +12,10 @@ import { print, printJson, printTable, say, shownTime } from '../output.ts';
 async function configured(command: Command): Promise<Config> {
   const { loadConfig } = await import('../../config/index.ts');
   const config = loadConfig({ file: configFileOf(command), ignoreRegistration: true });
+  const { ringExists, ringPlaceOf } = await import('../../security/key-ring.ts');
   // The server makes a ring where there is none; made here, in the wrong place, it would not fit the database.
   const path = config.security.key_ring;
-  if (!existsSync(path)) throw new CommandFailed(`there is no key ring at ${path} (security.key_ring): the server makes one when it starts for the first time`);
+  if (!ringExists(ringPlaceOf(config.security))) throw new CommandFailed(`there is no key ring at ${path} (security.key_ring): the server makes one when it starts for the first time`);
   return config;
 }
 
@@ -22,31 +24,42 @@ const shown = (timeMs: number | null): string | null => (timeMs === null ? null 
 async function list({ json }: { json?: true }, command: Command): Promise<void> {
   const config = await configured(command);
   const { listSigningKeys } = await import('../../oauth/signing-key-repo.ts');
-  const { listRingKeys } = await import('../../security/key-ring.ts');
-  const rows = await withCurrentDatabase(config, listSigningKeys);
+  const { listRingKeys, ringPlaceOf } = await import('../../security/key-ring.ts');
+  const { listUsedKeys } = await import('../../storage/index.ts');
+  const [rows, used] = await withCurrentDatabase(config, async (database) => [await listSigningKeys(database), await listUsedKeys(database)] as const);
   const signing = rows.map((key) => ({ kid: key.kid, state: key.state, created_at: shown(key.created_at), current_since: shown(key.current_since), expires_at: shown(key.expires_at) }));
-  const ring = listRingKeys(config.security.key_ring).map(({ id, createdAt }, index, all) => ({ id, state: index === all.length - 1 ? 'seals' : 'opens', created_at: shown(createdAt) }));
+  const ring = listRingKeys(ringPlaceOf(config.security)).map(({ id, createdAt }, index, all) => ({ id, state: index === all.length - 1 ? 'seals' : 'opens', storage: used.includes(id), created_at: shown(createdAt) }));
   if (json === true) return printJson({ signing, key_ring: ring });
   printTable(
     ['USE', 'KEY', 'STATE', 'CREATED', 'VERIFIES UNTIL'],
-    [...signing.map((key) => ['signing', key.kid, key.state, key.created_at ?? '', key.expires_at ?? '']), ...ring.map((key) => ['key ring', key.id, key.state, key.created_at ?? '', ''])],
+    [...signing.map((key) => ['signing', key.kid, key.state, key.created_at ?? '', key.expires_at ?? '']), ...ring.map((key) => ['key ring', key.id, key.storage ? `${key.state}, used by storage` : key.state, key.created_at ?? '', ''])],
   );
 }
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
 
-async function rotate(_options: object, command: Command): Promise<void> {
+/** The configured ring, which must be the one that the database was sealed with. */
+async function requireRing(config: Config, database: Database): Promise<RingPlace> {
+  const { nameOfRing, ringPlaceOf } = await import('../../security/key-ring.ts');
+  const { findLackingKey } = await import('../../security/ring-fit.ts');
+  const place = ringPlaceOf(config.security);
+  const lacking = await findLackingKey(place, database);
+  if (lacking !== undefined) throw new CommandFailed(`${isFile(config) ? 'the key ring ' : ''}${nameOfRing(place)} lacks ${lacking}: this database was sealed with another ring`);
+  return place;
+}
+
+const isFile = ({ security }: Config): boolean => security.key_ring_text === undefined && security.key_ring_command.length === 0;
+
+async function rotate({ storage }: { storage?: true }, command: Command): Promise<void> {
   const config = await configured(command);
+  if (storage === true) return rotateStorage(config);
   const { systemClock: clock } = await import('../../kernel/clock.ts');
-  const { findLackingKey } = await import('../../oauth/key-ring-fit.ts');
   const { createSigningKeys } = await import('../../oauth/keys.ts');
   const { openKeyRing } = await import('../../security/key-ring.ts');
-  const keyRing = await openKeyRing({ path: config.security.key_ring, clock });
   const { access_token_seconds, first_party_access_token_seconds, client_token_seconds, privileged_token_seconds } = config.oauth;
   const longestTokenMs = Math.max(access_token_seconds, first_party_access_token_seconds, client_token_seconds, privileged_token_seconds, config.developers.access_token_seconds) * 1000;
   const kid = await withCurrentDatabase(config, async (database) => {
-    const lacking = await findLackingKey(config.security.key_ring, database);
-    if (lacking !== undefined) throw new CommandFailed(`the key ring ${config.security.key_ring} lacks ${lacking}: this database was sealed with another ring`);
+    const keyRing = await openKeyRing({ ...(await requireRing(config, database)), clock });
     const rotated = await createSigningKeys({ database, clock, keyRing, log: quiet, longestTokenMs }).rotate();
     const record = await commandLineAudit();
     await database.inTransaction((tx) => record(tx, { actor: commandLine, action: 'signing_key.rotated', target: { kind: 'signing_key', id: rotated } }));
@@ -56,12 +69,38 @@ async function rotate(_options: object, command: Command): Promise<void> {
   say('It signs access tokens from now on, in running servers within a minute. The one before it verifies until the last token that it signed has expired.');
 }
 
+/**
+ * Has all that mini-apps store sealed anew. A key is added only when everything is sealed with the newest one already: who had to
+ * carry a new ring to several machines first has done that before.
+ */
+async function rotateStorage(config: Config): Promise<void> {
+  const { systemClock: clock } = await import('../../kernel/clock.ts');
+  const { createJobQueue } = await import('../../jobs/index.ts');
+  const { addKey, listRingKeys } = await import('../../security/key-ring.ts');
+  const { listUsedKeys, resealJob } = await import('../../storage/index.ts');
+  const keyId = await withCurrentDatabase(config, async (database) => {
+    const place = await requireRing(config, database);
+    const used = await listUsedKeys(database);
+    const newest = listRingKeys(place).at(-1)!.id;
+    const target = used.every((id) => id === newest) ? await addKey({ ...place, clock }) : newest;
+    const queue = createJobQueue(clock);
+    const record = await commandLineAudit();
+    await database.inTransaction(async (tx) => {
+      queue.enqueue(tx, resealJob(target, clock.now()));
+      await record(tx, { actor: commandLine, action: 'storage_key.rotated', target: { kind: 'key_ring', id: target } });
+    });
+    return target;
+  });
+  print(keyId);
+  say(`What mini-apps store is being sealed with it, by the servers' workers, while everything goes on; "tmcp keys list" shows when no older key is used for it any more.${isFile(config) ? `\nKeep a new copy of ${config.security.key_ring} apart from the database.` : ''}`);
+}
+
 async function add(_options: object, command: Command): Promise<void> {
   const { security } = await configured(command);
   const { systemClock: clock } = await import('../../kernel/clock.ts');
-  const { addKey } = await import('../../security/key-ring.ts');
-  print(await addKey({ path: security.key_ring, clock }));
-  say(`It seals what is stored from the next start of the server on; what the older keys sealed they still open.\nKeep a new copy of ${security.key_ring} apart from the database.`);
+  const { addKey, ringPlaceOf } = await import('../../security/key-ring.ts');
+  print(await addKey({ ...ringPlaceOf(security), clock }));
+  say(`It seals what is stored from now on, in running servers within seconds; what the older keys sealed they still open.\nKeep a new copy of ${security.key_ring} apart from the database.`);
 }
 
 /** `tmcp keys` */
@@ -78,7 +117,8 @@ export function addKeys(program: Command): void {
     .command('rotate')
     .summary('sign access tokens with the next key')
     .description('Makes the next signing key, which has been published for a while, the current one, and prints its id. The one before it goes on verifying until the last token that it signed has expired.')
-    .addHelpText('after', '\nExample: tmcp keys rotate')
+    .option('--storage', 'seal what mini-apps store with a new key of the key ring')
+    .addHelpText('after', '\nExamples: tmcp keys rotate\n          tmcp keys rotate --storage\nWith --storage it adds a key to the key ring, unless there is one that storage does not use yet, and has everything sealed anew; a server does that, and goes on where it stopped.')
     .action(rotate);
   keys
     .command('add')

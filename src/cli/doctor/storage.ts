@@ -3,8 +3,8 @@ import { access, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { countUnfinished } from '../../jobs/index.ts';
 import { errorText } from '../../kernel/errors.ts';
-import { listRingKeys } from '../../security/key-ring.ts';
-import { findLackingKey } from '../../oauth/key-ring-fit.ts';
+import { isRingFile, listRingKeys, nameOfRing, ringPlaceOf } from '../../security/key-ring.ts';
+import { findLackingKey } from '../../security/ring-fit.ts';
 import { failed, ok, skipped, warning, type Check, type Finding } from './check.ts';
 import type { Subject } from './subject.ts';
 
@@ -63,18 +63,20 @@ function missingKeyRing(path: string, { database: found }: Subject): Finding {
 }
 
 async function keyRing(subject: Subject): Promise<Finding> {
-  const path = subject.config.security.key_ring;
-  if (!existsSync(path)) return missingKeyRing(path, subject);
-  const mode = (await stat(path)).mode & 0o777;
-  const mend = 'put the copy that you kept back, readable for the user that runs the server';
+  const place = ringPlaceOf(subject.config.security);
+  const { path } = place;
+  if (isRingFile(place) && !existsSync(path)) return missingKeyRing(path, subject);
+  const mend = isRingFile(place) ? 'put the copy that you kept back, readable for the user that runs the server' : 'see that it is the ring that belongs to this database';
   try {
-    listRingKeys(path);
+    listRingKeys(place);
     const { database: found } = subject;
-    const lacking = found.state === 'open' && found.pending.length === 0 ? await findLackingKey(path, found.database) : undefined;
-    if (lacking !== undefined) return failed(`${path} lacks ${lacking}: this database was sealed with another ring`, mend);
+    const lacking = found.state === 'open' && found.pending.length === 0 ? await findLackingKey(place, found.database) : undefined;
+    if (lacking !== undefined) return failed(`${nameOfRing(place)} lacks ${lacking}: this database was sealed with another ring`, mend);
   } catch (error) {
     return failed(errorText(error), mend);
   }
+  if (!isRingFile(place)) return ok(nameOfRing(place));
+  const mode = (await stat(path)).mode & 0o777;
   if ((mode & 0o077) !== 0) return failed(`${path}: others on this machine can read it (mode ${mode.toString(8).padStart(4, '0')})`, `chmod 600 ${path}`);
   return ok(path);
 }

@@ -1,0 +1,4 @@
+export { createStorage, type Storage } from './storage.ts';
+export { storageRoutes } from './routes.ts';
+export { listUsedKeys } from './key-repo.ts';
+export { resealJob, resealKind } from './reseal.ts';

@@ -1,0 +1,109 @@
+import type { Database, Transaction } from '../database/index.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { AppError } from '../kernel/errors.ts';
+import type { UserId } from '../kernel/ids.ts';
+import type { Log } from '../kernel/log.ts';
+import type { JobKind, JobQueue } from '../jobs/index.ts';
+import type { KeyRing } from '../security/key-ring.ts';
+import { eraseSpaces, emptySpace, findSpace, lockSpace } from './repo.ts';
+import { createReader, type Changes, type Reader } from './reads.ts';
+import { createReseal } from './reseal.ts';
+import type { Answered, Caller, Limits, OpenEntry, Owner, Write } from './types.ts';
+import { createVault } from './vault.ts';
+import { purgeAnswers, purgeTombstones, sweepExpired } from './sweep-repo.ts';
+import { createWatch } from './watch.ts';
+import { createWriter, type Writer } from './writes.ts';
+
+export interface StorageDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly keyRing: KeyRing;
+  readonly queue: JobQueue;
+  readonly limits: Limits;
+  readonly pollIntervalMs: number;
+  /** How long deletions, and answers to writes that may come again, are remembered. */
+  readonly tombstoneMs: number;
+  readonly requireSession: (tx: Transaction, sessionId: string) => Promise<void>;
+}
+
+/** What mini-apps store for their users (specification section 10.3, decision D9). */
+export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
+  readonly limits: Limits;
+  /** @throws AppError NOT_FOUND */
+  get(owner: Owner, key: string): Promise<OpenEntry>;
+  /** One write. @throws AppError as `Writer.write` does */
+  writeOne(caller: Caller, write: Write): Promise<Answered>;
+  /** As `changes`, but when there are none it waits for some until `untilMs`, or until the caller is gone. `checkAccess` is asked again after waiting. */
+  waitForChanges(owner: Owner, since: number, limit: number, wait: { readonly untilMs: number; readonly gone: () => AbortSignal; readonly checkAccess: () => Promise<void> }): Promise<Changes>;
+  /** Everything that a user has with one mini-app, in the order of the keys' bytes. */
+  exportAll(owner: Owner): AsyncIterable<OpenEntry>;
+  /** Deletes all of it, with what is remembered of deletions and answers: when the app is uninstalled. Of the entries only the number of the last revision stays, so that devices notice. */
+  clear(tx: Transaction, owner: Owner): Promise<void>;
+  /** Deletes all that any mini-app stored for a user, without a trace: when the account is erased. */
+  erase(tx: Transaction, userId: UserId): Promise<void>;
+  /** A chore: clears away what has expired, and what is remembered of deletions and answers for longer than it need be. Nobody sees a difference, but who was away for that long. */
+  sweep(tx: Transaction, now: number): Promise<void>;
+  /** The job that seals everything again after a rotation of keys (`resealJob`). */
+  readonly resealing: JobKind;
+  /** Ends the waiting of requests, before the listener is closed. */
+  stopWaiting(): void;
+}
+
+/** Spaces, or rows, that one run of the chore cares for: other writers wait for it on SQLite. */
+const sweptAtOnce = 500;
+
+export function createStorage(deps: StorageDependencies): Storage {
+  const { database, clock, log, limits } = deps;
+  const vault = createVault(deps.keyRing, log);
+  const hasChanged = async (owner: Owner, rev: number): Promise<boolean> => {
+    const space = await findSpace(database, owner);
+    return space !== undefined && (space.rev > rev || (space.nextExpiryAt !== undefined && space.nextExpiryAt <= clock.now()));
+  };
+  const watch = createWatch({ clock, log, hasChanged, pollIntervalMs: deps.pollIntervalMs });
+  const onChanged = (owner: Owner): void => watch.notify(owner);
+  const reader = createReader({ database, clock, vault, onChanged });
+  const writer = createWriter({ database, clock, vault, limits, requireSession: deps.requireSession, onChanged });
+
+  return {
+    ...reader,
+    ...writer,
+    limits,
+    async get(owner, key) {
+      const entry = await reader.get(owner, key);
+      if (entry === undefined) throw new AppError('NOT_FOUND', 'Nothing is stored under this key');
+      return entry;
+    },
+    async writeOne(caller, write) {
+      const [outcome] = await writer.write(caller, [write], false);
+      return outcome!;
+    },
+    async waitForChanges(owner, since, limit, { untilMs, gone, checkAccess }) {
+      let found = await reader.changes(owner, since, limit);
+      if (found.changes.length > 0 || clock.now() >= untilMs) return found;
+      const signal = gone();
+      do {
+        await watch.wait(owner, found.next, Math.min(untilMs, found.nextExpiryAt ?? untilMs), signal);
+        await checkAccess();
+        found = await reader.changes(owner, since, limit);
+      } while (found.changes.length === 0 && clock.now() < untilMs && !signal.aborted && !watch.stopped());
+      return found;
+    },
+    exportAll: (owner) => reader.all(owner),
+    async clear(tx, owner) {
+      await emptySpace(tx, await lockSpace(tx, owner));
+      tx.afterCommit(() => onChanged(owner));
+    },
+    async erase(tx, userId) {
+      await eraseSpaces(tx, userId);
+    },
+    async sweep(tx, now) {
+      const swept = await sweepExpired(tx, now, sweptAtOnce);
+      tx.afterCommit(() => swept.forEach(onChanged));
+      await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce);
+      await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce);
+    },
+    resealing: createReseal({ ...deps, vault }),
+    stopWaiting: () => watch.stop(),
+  };
+}
