@@ -3,8 +3,9 @@ import { measureOAuth } from './oauth.ts';
 import { measureStart } from './start.ts';
 import { measureStorage } from './storage.ts';
 import { report, type Measurement } from './support.ts';
+import { measureWallet } from './wallet.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, storage: measureStorage };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, storage: measureStorage, wallet: measureWallet };
 
 const chosen = process.argv.slice(2);
 const measurements: Measurement[] = [];

@@ -55,6 +55,13 @@ export async function listWallets(db: Queryable, userIds: readonly UserId[]): Pr
   return new Map(rows.map((row) => [asUserId(row.user_id), fromRow(row)]));
 }
 
+/** The wallets, held as they are until the transaction ends: whoever freezes one waits, or is seen. */
+export async function holdWallets(tx: Transaction, userIds: readonly UserId[]): Promise<Map<UserId, WalletRecord>> {
+  const query = tx.sql<WalletRow>('wallet').whereIn('user_id', userIds).orderBy('user_id');
+  const rows = await (tx.dialect === 'postgres' ? query.forShare() : query);
+  return new Map(rows.map((row) => [asUserId(row.user_id), fromRow(row)]));
+}
+
 export async function setOwnDailyLimit(tx: Transaction, userId: UserId, dailyLimitMinor: number): Promise<void> {
   await tx.sql('wallet').where({ user_id: userId }).update({ daily_limit_minor: dailyLimitMinor });
 }
@@ -88,11 +95,19 @@ export async function findLimitUsage(db: Queryable, userId: UserId, currency: Cu
   return row ?? { used: 0, reserved: 0 };
 }
 
-/** Counts an amount towards a window unless that would go over `limit`; then it returns false. */
-export async function countTowardsLimit(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, window: LimitWindow, limit: number, as: 'used' | 'reserved'): Promise<boolean> {
-  const key = limitKey(userId, currency, window);
-  await tx.sql('limit_usage').insert({ ...key, used: 0, reserved: 0 }).onConflict(['user_id', 'currency', 'period', 'starts_at']).ignore();
-  return (await tx.sql('limit_usage').where(key).andWhereRaw('used + reserved + ? <= ?', [amountMinor, limit]).increment(as, amountMinor)) === 1;
+/** Counts an amount towards the windows unless that would go over the limit of one; returns those that took it. Then nothing may be committed unless all did. */
+export async function countTowardsLimits(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, windows: readonly (LimitWindow & { readonly limit: number })[], as: 'used' | 'reserved'): Promise<LimitWindow['period'][]> {
+  const open = windows.filter(({ limit }) => amountMinor <= limit);
+  if (open.length < windows.length) return open.map(({ period }) => period);
+  const [used, reserved] = as === 'used' ? [amountMinor, 0] : [0, amountMinor];
+  const result: unknown = await tx.sql.raw(
+    `INSERT INTO limit_usage (user_id, currency, period, starts_at, used, reserved) VALUES ${windows.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}
+     ON CONFLICT (user_id, currency, period, starts_at) DO UPDATE SET used = limit_usage.used + excluded.used, reserved = limit_usage.reserved + excluded.reserved
+     WHERE limit_usage.used + limit_usage.reserved + excluded.used + excluded.reserved <= CASE limit_usage.period ${windows.map(() => 'WHEN ? THEN CAST(? AS bigint)').join(' ')} END RETURNING period`,
+    [...windows.flatMap(({ period, startsAt }) => [userId, currency, period, startsAt, used, reserved]), ...windows.flatMap(({ period, limit }) => [period, limit])],
+  );
+  const rows = (tx.dialect === 'postgres' ? (result as { rows: unknown[] }).rows : result) as { period: LimitWindow['period'] }[];
+  return rows.map(({ period }) => period);
 }
 
 /** What was reserved is spent, or free again. */

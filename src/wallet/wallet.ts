@@ -8,7 +8,7 @@ import { availableIn, createLedger, insufficient, type Ledger } from './ledger/l
 import { findAccount, findOwner, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
 import { limitsOf, maySendAt, windowsAt, type LevelTable, type Limits, type LimitWindow, type Period } from './levels.ts';
 import { statusOf, type Movement, type MovementCode, type Party, type Wallet, type WalletRecord } from './port.ts';
-import { countTowardsLimit, endReservation, findLimitUsage, findWallet, insertWallet, reserveWalletId } from './repo.ts';
+import { countTowardsLimits, endReservation, findLimitUsage, findWallet, holdWallets, insertWallet, reserveWalletId } from './repo.ts';
 
 export interface WalletDependencies {
   readonly database: Database;
@@ -88,18 +88,12 @@ class LedgerWallet implements Wallet {
     if ((await findWallet(db, userId))?.frozenAt !== undefined) throw suspended();
   }
 
-  async transfer(tx: Transaction, movement: Movement): Promise<string> {
-    await this.#prepare(tx, movement);
-    const transfer = await this.#ledger.transfer(tx, this.#entryOf(movement));
-    await this.#countAndNote(tx, movement, transfer, 'used');
-    return transfer.id;
+  transfer(tx: Transaction, movement: Movement): Promise<string> {
+    return this.#book(tx, movement, 'transfer');
   }
 
-  async hold(tx: Transaction, movement: Movement): Promise<string> {
-    await this.#prepare(tx, movement);
-    const transfer = await this.#ledger.hold(tx, this.#entryOf(movement));
-    await this.#countAndNote(tx, movement, transfer, 'reserved');
-    return transfer.id;
+  hold(tx: Transaction, movement: Movement): Promise<string> {
+    return this.#book(tx, movement, 'hold');
   }
 
   async capture(tx: Transaction, holdId: string): Promise<void> {
@@ -117,13 +111,25 @@ class LedgerWallet implements Wallet {
     return account === undefined ? 0 : availableIn(account);
   }
 
-  /** Rows that may have to be made come before any that is locked. */
-  async #prepare(tx: Transaction, { from, to, currency }: Movement): Promise<void> {
-    if ('user' in to) {
-      const payee = await this.open(tx, to.user, currency);
-      if (payee.frozenAt !== undefined && 'user' in from) throw suspended();
-    }
-    if ('user' in from && (await findWallet(tx, from.user)) === undefined) throw notYet();
+  async #book(tx: Transaction, movement: Movement, how: 'transfer' | 'hold'): Promise<string> {
+    const payer = await this.#prepare(tx, movement);
+    const transfer = await this.#ledger[how](tx, this.#entryOf(movement));
+    if (payer !== undefined) await this.#count(tx, payer, transfer, how === 'transfer' ? 'used' : 'reserved');
+    await insertHistory(tx, historyOf(movement, transfer, how === 'transfer' ? 'completed' : 'pending'));
+    return transfer.id;
+  }
+
+  /** Opens the payee's wallet where there is none, and looks whether both may. Returns the payer's wallet, of a user. */
+  async #prepare(tx: Transaction, { from, to, currency, amountMinor }: Movement): Promise<WalletRecord | undefined> {
+    const [sender, receiver] = ['user' in from ? from.user : undefined, 'user' in to ? to.user : undefined];
+    const wallets = await holdWallets(tx, [sender, receiver].filter((userId) => userId !== undefined));
+    if (receiver !== undefined && !wallets.has(receiver)) await this.open(tx, receiver, currency);
+    if (sender === undefined) return undefined;
+    if (receiver !== undefined && wallets.get(receiver)?.frozenAt !== undefined) throw suspended();
+    const payer = wallets.get(sender);
+    if (payer === undefined) throw notYet();
+    this.#requireSendable(payer, { amountMinor, currency });
+    return payer;
   }
 
   #entryOf(movement: Movement) {
@@ -131,18 +137,12 @@ class LedgerWallet implements Wallet {
     return { debit: accountOf(movement.from), credit: accountOf(movement.to), amountMinor, currency, code, ref, limited: 'user' in movement.from };
   }
 
-  async #countAndNote(tx: Transaction, movement: Movement, transfer: LedgerTransfer, as: 'used' | 'reserved'): Promise<void> {
-    if ('user' in movement.from) await this.#count(tx, movement.from.user, transfer, as);
-    await insertHistory(tx, historyOf(movement, transfer, as === 'used' ? 'completed' : 'pending'));
-  }
-
-  async #count(tx: Transaction, userId: UserId, transfer: LedgerTransfer, as: 'used' | 'reserved'): Promise<void> {
-    // Read again under the lock of the payer's account: two at once must not both believe the other had not begun.
-    const limits = this.#requireSendable((await findWallet(tx, userId))!, transfer);
-    for (const window of windowsAt(transfer.createdAt)) {
-      const limit = limitOfPeriod(limits, window.period);
-      if (!(await countTowardsLimit(tx, userId, transfer, window, limit, as))) throw exceeded[window.period]({ amountMinor: limit, currency: transfer.currency });
-    }
+  async #count(tx: Transaction, payer: WalletRecord, transfer: LedgerTransfer, as: 'used' | 'reserved'): Promise<void> {
+    const limits = limitsOf(this.#deps.levels, payer, transfer.currency);
+    const windows = windowsAt(transfer.createdAt).map((window) => ({ ...window, limit: limitOfPeriod(limits, window.period) }));
+    const counted = await countTowardsLimits(tx, payer.userId, transfer, windows, as);
+    const over = windows.find(({ period }) => !counted.includes(period));
+    if (over !== undefined) throw exceeded[over.period]({ amountMinor: over.limit, currency: transfer.currency });
   }
 
   /** @throws AppError unless the wallet may send this much at once; returns its limits */

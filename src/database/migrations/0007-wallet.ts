@@ -83,8 +83,6 @@ async function createTransfers(sql: Knex): Promise<void> {
     table.foreign(['pending_id', 'debit', 'credit', 'currency', 'amount', 'limited']).references(['id', 'debit', 'credit', 'currency', 'amount', 'limited']).inTable('ledger_transfer');
   });
   await sql.raw('CREATE INDEX ledger_transfer_ref ON ledger_transfer (ref)');
-  await sql.raw('CREATE INDEX ledger_transfer_debit ON ledger_transfer (debit)');
-  await sql.raw('CREATE INDEX ledger_transfer_credit ON ledger_transfer (credit)');
 }
 
 /** What was booked stays booked: the database refuses changes, not only our own code. */
@@ -131,10 +129,9 @@ async function createHistory(sql: Knex): Promise<void> {
     table.text('note');
     table.text('room_id');
     table.bigInteger('created_at').notNullable();
-    table.primary(['user_id', 'txn_id']);
+    table.primary(['txn_id', 'user_id']);
   });
   await sql.raw('CREATE INDEX wallet_history_order ON wallet_history (user_id, created_at, txn_id)');
-  await sql.raw('CREATE INDEX wallet_history_txn ON wallet_history (txn_id)');
 }
 
 async function createIdempotencyKeys(sql: Knex): Promise<void> {

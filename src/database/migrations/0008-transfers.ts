@@ -30,8 +30,6 @@ async function createP2pTransfers(sql: Knex): Promise<void> {
     table.check('amount > 0', [], 'p2p_transfer_amount');
     table.check('payer <> payee', [], 'p2p_transfer_parties');
   });
-  await sql.raw('CREATE INDEX p2p_transfer_payer ON p2p_transfer (payer, created_at)');
-  await sql.raw('CREATE INDEX p2p_transfer_payee ON p2p_transfer (payee, created_at)');
 }
 
 async function createGifts(sql: Knex): Promise<void> {

@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import { AppError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { amountNumber, type Money } from '../../kernel/money.ts';
-import { changeAccount, ensureAccount, findTransfer, insertTransfer, lockAccounts, type Account, type AccountOwner, type Change, type LedgerTransfer } from './repo.ts';
+import { ensureAccount, findTransfer, insertTransfer, lockAccounts, lockSides, moveBetween, type Account, type AccountOwner, type LedgerTransfer, type Sides } from './repo.ts';
 
 /** Money that goes from one account to another. */
 export interface Entry extends Money {
@@ -41,20 +41,21 @@ export function insufficient(account: Account | undefined, { amountMinor, curren
   return new AppError('INSUFFICIENT_FUNDS', 'Wallet balance too low', { details: { required_amount: amountNumber(amountMinor, currency), available_balance: amountNumber(available, currency), currency } });
 }
 
-/** A change that only broken books could refuse. */
-async function change(tx: Transaction, id: string, by: Change): Promise<void> {
-  if (!(await changeAccount(tx, id, by))) throw new Error(`the books of account ${id} do not add up: run "tmcp wallet audit"`);
+/** Locks both accounts; makes those that are not there yet, the first time that somebody has to do with a currency. */
+async function lockOrMake(tx: Transaction, { debit, credit, currency }: Entry, now: number): Promise<Sides> {
+  const known = await lockSides(tx, debit, credit, currency);
+  if (known !== undefined) return known;
+  await ensureAccount(tx, newId('acc'), debit, currency, now);
+  await ensureAccount(tx, newId('acc'), credit, currency, now);
+  return (await lockSides(tx, debit, credit, currency))!;
 }
 
 async function book(tx: Transaction, entry: Entry, kind: 'single' | 'pending', now: number): Promise<LedgerTransfer> {
   const { amountMinor, currency, code, ref, limited } = entry;
-  const debit = await ensureAccount(tx, newId('acc'), entry.debit, currency, now);
-  const credit = await ensureAccount(tx, newId('acc'), entry.credit, currency, now);
-  const accounts = await lockAccounts(tx, [debit, credit]);
-  const [taken, given]: [Change, Change] = kind === 'single' ? [{ drPosted: amountMinor }, { crPosted: amountMinor }] : [{ drPending: amountMinor }, { crPending: amountMinor }];
-  if (!(await changeAccount(tx, debit, taken))) throw insufficient(accounts.find(({ id }) => id === debit), entry);
-  await change(tx, credit, given);
-  const transfer: LedgerTransfer = { id: newId('txn'), kind, pendingId: undefined, debit, credit, amountMinor, currency, code, ref, limited, createdAt: now };
+  const { debit, credit } = await lockOrMake(tx, entry, now);
+  const moved = kind === 'single' ? { posted: amountMinor, pending: 0 } : { posted: 0, pending: amountMinor };
+  if (!(await moveBetween(tx, debit.id, credit.id, moved))) throw insufficient(debit, entry);
+  const transfer: LedgerTransfer = { id: newId('txn'), kind, pendingId: undefined, debit: debit.id, credit: credit.id, amountMinor, currency, code, ref, limited, createdAt: now };
   await insertTransfer(tx, transfer);
   return transfer;
 }
@@ -65,9 +66,7 @@ async function end(tx: Transaction, holdId: string, kind: 'post' | 'void', now: 
   const { debit, credit, amountMinor } = hold;
   await lockAccounts(tx, [debit, credit]);
   if (!(await insertTransfer(tx, { ...hold, id: newId('txn'), kind, pendingId: holdId, createdAt: now }))) throw settled();
-  const posted = kind === 'post' ? amountMinor : 0;
-  await change(tx, debit, { drPending: -amountMinor, drPosted: posted });
-  await change(tx, credit, { crPending: -amountMinor, crPosted: posted });
+  if (!(await moveBetween(tx, debit, credit, { posted: kind === 'post' ? amountMinor : 0, pending: -amountMinor }))) throw new Error(`the books of hold ${holdId} do not add up: run "tmcp wallet audit"`);
   return hold;
 }
 

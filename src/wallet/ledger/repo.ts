@@ -110,28 +110,47 @@ export async function findAccount(db: Queryable, { kind, owner }: AccountOwner, 
   return row === undefined ? undefined : accountFromRow(row);
 }
 
-/** Locks accounts in one order everywhere, so that no two transactions wait for each other. On SQLite a transaction owns the database. */
-export async function lockAccounts(tx: Transaction, ids: readonly string[]): Promise<Account[]> {
-  const query = tx.sql<AccountRow>('ledger_account').whereIn('id', [...new Set(ids)]).orderBy('id');
-  return (await (tx.dialect === 'postgres' ? query.forNoKeyUpdate() : query)).map(accountFromRow);
+const rowsOf = <Row>(tx: Transaction, result: unknown): Row[] => (tx.dialect === 'postgres' ? (result as { rows: Row[] }).rows : (result as Row[]));
+
+/** The two sides of a transfer. */
+export interface Sides {
+  readonly debit: Account;
+  readonly credit: Account;
 }
 
-export interface Change {
-  readonly drPosted?: number;
-  readonly crPosted?: number;
-  readonly drPending?: number;
-  readonly crPending?: number;
-}
-
-/** Adds to an account's sums. False, and nothing is written, when the account would be overdrawn. */
-export async function changeAccount(tx: Transaction, id: string, { drPosted = 0, crPosted = 0, drPending = 0, crPending = 0 }: Change): Promise<boolean> {
+/**
+ * Locks both accounts, in one order everywhere, so that no two transactions wait for each other. Undefined while one is still to be
+ * made. On SQLite a transaction owns the database.
+ */
+export async function lockSides(tx: Transaction, debit: AccountOwner, credit: AccountOwner, currency: Currency): Promise<Sides | undefined> {
   const result: unknown = await tx.sql.raw(
-    `UPDATE ledger_account SET dr_posted = dr_posted + ?, cr_posted = cr_posted + ?, dr_pending = dr_pending + ?, cr_pending = cr_pending + ?
-     WHERE id = ? AND (may_overdraw = 1 OR cr_posted + ? - dr_posted - ? - dr_pending - ? >= 0) RETURNING id`,
-    [drPosted, crPosted, drPending, crPending, id, crPosted, drPosted, drPending],
+    `SELECT id, kind, owner, currency, dr_posted, cr_posted, dr_pending, cr_pending FROM ledger_account
+     WHERE currency = ? AND ((kind = ? AND owner = ?) OR (kind = ? AND owner = ?)) ORDER BY id ${tx.dialect === 'postgres' ? 'FOR NO KEY UPDATE' : ''}`,
+    [currency, debit.kind, debit.owner, credit.kind, credit.owner],
   );
-  const rows = tx.dialect === 'postgres' ? (result as { rows: object[] }).rows : (result as object[]);
-  return rows.length === 1;
+  const accounts = rowsOf<AccountRow>(tx, result).map(accountFromRow);
+  const find = (owner: AccountOwner): Account | undefined => accounts.find((account) => account.kind === owner.kind && account.owner === owner.owner);
+  const [taken, given] = [find(debit), find(credit)];
+  return taken === undefined || given === undefined ? undefined : { debit: taken, credit: given };
+}
+
+/** Locks the accounts of a hold. */
+export async function lockAccounts(tx: Transaction, ids: readonly string[]): Promise<void> {
+  if (tx.dialect === 'postgres') await tx.sql('ledger_account').whereIn('id', ids).orderBy('id').forNoKeyUpdate().select('id');
+}
+
+/**
+ * Adds to both accounts what one gives and the other gets: as posted, as pending, or from the one to the other. False, and then
+ * the transaction must be rolled back, when the account that gives would be overdrawn.
+ */
+export async function moveBetween(tx: Transaction, debit: string, credit: string, { posted, pending }: { readonly posted: number; readonly pending: number }): Promise<boolean> {
+  const add = (side: 'debit' | 'credit', column: string): string => `${column} = ${column} + CASE WHEN id = :${side} THEN CAST(:${column.endsWith('posted') ? 'posted' : 'pending'} AS bigint) ELSE 0 END`;
+  const result: unknown = await tx.sql.raw(
+    `UPDATE ledger_account SET ${add('debit', 'dr_posted')}, ${add('debit', 'dr_pending')}, ${add('credit', 'cr_posted')}, ${add('credit', 'cr_pending')}
+     WHERE id IN (:debit, :credit) AND (id = :credit OR may_overdraw = 1 OR cr_posted - dr_posted - dr_pending >= CAST(:posted AS bigint) + CAST(:pending AS bigint)) RETURNING id`,
+    { debit, credit, posted, pending },
+  );
+  return rowsOf(tx, result).length === 2;
 }
 
 /** False when it ends a hold that has ended already. */
