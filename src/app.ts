@@ -1,25 +1,29 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
+import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
-import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type ClientPrincipal, type SessionPrincipal } from './http/index.ts';
-import { createJobQueue, dropAllLeases, purgeFinished, Worker } from './jobs/index.ts';
+import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
+import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, ownNames, OwnRooms, resolveServer, type Homeserver } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
-import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type Actor, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth, type OAuthAudit } from './oauth/index.ts';
+import { buildMoney } from './money.ts';
+import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
-import { auditRoutes, createAudit, sealingKind, type AuditParty, type AuditRecord } from './security/audit/index.ts';
+import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { noFactors, type TermsProof } from './wallet/index.ts';
+import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
 export interface AppDependencies {
   readonly config: Config;
@@ -30,6 +34,8 @@ export interface AppDependencies {
   readonly keyRing: KeyRing;
   readonly homeserver: Homeserver;
   readonly version: string;
+  /** The user's factors, which confirm money; nobody has one when absent. */
+  readonly proofs?: TermsProof;
   /** Tests set this: an answer that the OpenAPI document does not allow becomes an error. */
   readonly checkResponses?: boolean;
 }
@@ -39,6 +45,8 @@ export interface App {
   readonly http: Express;
   readonly metrics: Metrics;
   readonly worker: Worker;
+  /** What the worker does, by kind. */
+  readonly jobs: Readonly<Record<string, JobKind>>;
   /** For account erasure: `storage.erase`. */
   readonly storage: Storage;
   /** For administrators on the command line. */
@@ -70,14 +78,15 @@ function buildMatrix(deps: AppDependencies) {
   const events = createRoomEvents(queue);
   const names = ownNames(config.homeserver.domain, registration.senderLocalpart, config.catalog.room_alias_localpart);
   const aliasHash = (userId: string): string => Buffer.from(keyRing.mac('notice-room-alias', userId), 'base64url').toString('hex').slice(0, 32);
-  const rooms = new OwnRooms({ database, clock, homeserver, names, aliasHash });
+  const facts = new RoomFacts({ clock, homeserver });
+  const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, audit };
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
   const { config, database, clock, keyRing } = deps;
   return createMiniApps({
     database,
@@ -87,9 +96,32 @@ function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, 
     miniappUser: (miniappId) => names.miniappUser(miniappId),
     ownership,
     endSessions,
+    keepSigningWith: (tx, miniappId, sealed, overlapMs) => webhooks().keepSigningWith(tx, miniappId, sealed, overlapMs),
     audit: (tx, { action, by, miniappId, details }) => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
     maxStateApps: config.catalog.max_state_apps,
   });
+}
+
+/** What mini-apps' servers are told. */
+function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapps: MiniApps, ownership: Ownership) {
+  const { config, database, clock, keyRing } = deps;
+  const { timeout_seconds, give_up_after_hours, retention_days, concurrency_per_app } = config.webhooks;
+  const guardedFetch = createGuardedFetch({ development: config.security.development, timeoutMs: timeout_seconds * 1000, maxBytes: 256 * 1024 });
+  const webhooks = createWebhooks({
+    database,
+    clock,
+    queue,
+    guardedFetch,
+    findEndpoint: (miniappId, tx) => miniapps.webhookOf(miniappId, tx),
+    unseal: (sealed, miniappId) => keyRing.open('webhook-secret', sealed, miniappId),
+    async tellDevelopers(tx, miniappId, problem) {
+      const app = await miniapps.find(miniappId, tx);
+      const developers = app?.owner === undefined ? [] : await ownership.usersOf(tx, app.owner);
+      for (const userId of developers) events.emit(tx, { place: { noticesOf: asUserId(userId) }, speaker: 'bot', type: 'm.room.message', content: { msgtype: 'm.notice', body: `${app?.name ?? miniappId}: ${problem}` } });
+    },
+    options: { timeoutMs: timeout_seconds * 1000, maxAgeMs: give_up_after_hours * 3_600_000, retentionMs: retention_days * dayMs, perEndpoint: concurrency_per_app },
+  });
+  return { webhooks, close: () => guardedFetch.close() };
 }
 
 /** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
@@ -124,30 +156,11 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   },
 });
 
-const registryActor = (by: Actor): AuditParty => ('admin' in by ? { kind: 'administrator', id: by.admin } : 'developer' in by ? { kind: 'developer', id: by.developer } : { kind: 'system', id: 'manifest' });
-
-/** `admin:NAME`, as the developers' parts write who acted; anything else is no person. */
-const developerActor = (by: string): AuditParty => (by.startsWith('admin:') ? { kind: 'administrator', id: by.slice('admin:'.length) } : { kind: by === 'config' ? 'system' : 'command_line', id: by });
-
-const oauthRecord = (entry: OAuthAudit): AuditRecord => {
-  const user = { kind: 'user', id: entry.userId ?? '' };
-  if (entry.action === 'scopes.revoked') return { actor: user, action: entry.action, target: { kind: 'miniapp', id: entry.miniappId }, details: { scopes: entry.scopes, sessions: entry.sessions, reason: entry.reason } };
-  if (entry.action === 'session.ended') return { actor: user, action: entry.action, target: { kind: 'session', id: entry.sessionId }, details: { reason: entry.reason } };
-  const { clientId, userId, scopes, how, privilegedUntil } = entry;
-  return {
-    actor: userId === undefined ? { kind: 'client', id: clientId } : user,
-    action: entry.action,
-    target: { kind: 'session', id: entry.sessionId },
-    details: { client_id: clientId, scopes, how, ...(privilegedUntil === undefined ? {} : { privileged_until: isoTime(privilegedUntil) }) },
-  };
+/** Administrators may; developers by their role, as it is now (decision D23). */
+const requireAppOf = (miniapps: MiniApps) => async (principal: Principal, miniappId: string, right: 'read' | 'manage'): Promise<MiniAppId> => {
+  if (principal.kind !== 'developer') return (await miniapps.get(miniappId)).miniappId;
+  return (await (right === 'manage' ? miniapps.getManaged(principal.userId, miniappId) : miniapps.getFor(principal.userId, miniappId))).miniappId;
 };
-
-const privilegedUse = (principal: SessionPrincipal | ClientPrincipal, operation: string): AuditRecord => ({
-  actor: principal.kind === 'session' ? { kind: 'user', id: principal.userId } : { kind: 'client', id: principal.clientId },
-  action: 'privileged_token.used',
-  target: { kind: 'operation', id: operation },
-  details: { client_id: principal.clientId, scopes: [...principal.scopes] },
-});
 
 const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   enabled: limits.enabled,
@@ -159,7 +172,7 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn }): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
@@ -167,6 +180,9 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, min
     clients: clientsOf(miniapps),
     events,
     audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
+    async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
+      await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
+    },
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -319,26 +335,54 @@ function bodyLimitsOf({ storage }: Config): Record<string, number> {
   return { storage_value: value, storage_batch: storage.max_bytes + value };
 }
 
+interface HttpParts {
+  readonly metrics: Metrics;
+  readonly connection: ReturnType<typeof connect>;
+  readonly oauth: OAuth;
+  readonly audit: Matrix['audit'];
+  readonly routes: Routes;
+  readonly authenticators: Authenticators;
+}
+
+/** What this process answers over HTTP, by its roles. */
+function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics, connection, oauth, audit, routes, authenticators }: HttpParts): Express {
+  const { config, registration, database, clock, log } = deps;
+  const http = express();
+  http.disable('x-powered-by').disable('etag');
+  http.set('trust proxy', config.server.trusted_proxies.length === 0 ? false : [...config.server.trusted_proxies]);
+  http.use(identifyRequests(log, clock, (request) => metrics.observeRequest(request)), securityHeaders);
+  if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
+  http.use(cors);
+  if (roles.has('api')) http.use(oauth.middleware);
+  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  http.use(notFound, errorHandler(log, clock));
+  return http;
+}
+
 /** Puts the house together, from the outside in: homeserver, features, worker, HTTP. Opens and starts nothing. */
 export function buildApp(deps: AppDependencies): App {
-  const { config, registration, database, clock, log } = deps;
+  const { config, database, clock } = deps;
   const roles = new Set(config.server.roles);
   const matrix = buildMatrix(deps);
   const { organizations, whitelist } = buildDevelopers(deps, matrix, async (tx, userId, owner) => {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
-  const miniapps = buildMiniApps(deps, matrix, createOwnership(organizations), (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }));
+  const ownership = createOwnership(organizations);
+  const miniapps = buildMiniApps(deps, matrix, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
+  const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
-  const oauth = buildOAuth(deps, matrix, miniapps, { proof, signIn });
+  const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn });
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const storage = buildStorage(deps, matrix, oauth);
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
+  const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? noFactors });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, (tx, now) => storage.sweep(tx, now)] });
-  const worker = buildWorker(deps, { ...connection.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [resealKind]: storage.resealing }, metrics);
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now)] });
+  const jobs = { ...connection.jobs, ...money.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
@@ -351,23 +395,18 @@ export function buildApp(deps: AppDependencies): App {
     ...storeRoutes({ database, installs, miniapps }),
     ...storageRoutes({ storage, clock }),
     ...oauthRoutes(oauth),
+    ...money.routes,
     ...auditRoutes({ database }),
+    ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
 
-  const http = express();
-  http.disable('x-powered-by').disable('etag');
-  http.set('trust proxy', config.server.trusted_proxies.length === 0 ? false : [...config.server.trusted_proxies]);
-  http.use(identifyRequests(log, clock, (request) => metrics.observeRequest(request)), securityHeaders);
-  if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
-  http.use(cors);
-  if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => matrix.audit.record(tx, privilegedUse(principal, operation))) }));
-  http.use(notFound, errorHandler(log, clock));
+  const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, routes, authenticators });
 
   return {
     http,
     metrics,
     worker,
+    jobs,
     storage,
     whitelist,
     admins,
@@ -388,6 +427,7 @@ export function buildApp(deps: AppDependencies): App {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
       await closeProof();
+      await closeWebhooks();
     },
   };
 }

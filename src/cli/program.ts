@@ -11,6 +11,7 @@ import { addMigrate } from './commands/migrate.ts';
 import { addQueue } from './commands/queue.ts';
 import { addRegister } from './commands/register.ts';
 import { addStart } from './commands/start.ts';
+import { addWallet } from './commands/wallet.ts';
 
 const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
 
@@ -25,6 +26,6 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError('(-h shows what this command takes)')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Standard output carries only the answer.\n\nExample: tmcp -c /etc/tmcp/config.yaml start');
-  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addAudit, addQueue, addBackup]) add(program);
+  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addWallet, addAudit, addQueue, addBackup]) add(program);
   return program;
 }

@@ -1,4 +1,5 @@
 import type { ConfigFile } from '../generated/config.ts';
+import { isCurrency } from '../kernel/money.ts';
 import { isLoopbackHost, isLoopbackUrl } from './loopback.ts';
 import type { ConfigProblem } from './problems.ts';
 import { namespacePattern, readRegistration, type Registration, type RegistrationNamespace, usesDevelopmentTokens } from './registration.ts';
@@ -73,6 +74,13 @@ const rules: readonly Rule[] = [
       wallet.adapter === 'remote' && wallet.remote === undefined
         ? [{ key: 'wallet.remote', problem: 'is missing, and wallet.adapter is remote', allowed: 'wallet.remote.url and wallet.remote.api_key' }]
         : [],
+  },
+  {
+    needs: ['wallet.default_currency'],
+    check: ({ wallet }) =>
+      isCurrency(wallet.default_currency)
+        ? []
+        : [{ key: 'wallet.default_currency', problem: `is ${JSON.stringify(wallet.default_currency)}, which is no currency`, allowed: 'an ISO 4217 code with a minor unit, such as USD' }],
   },
   {
     needs: ['server.port', 'metrics.port', 'metrics.enabled'],

@@ -5,3 +5,4 @@ export { lockSqliteForServer } from './server-lock.ts';
 export { openConfiguredDatabase, sqlitePathOf } from './configured.ts';
 export { finishSqliteCopy } from './sqlite-copy.ts';
 export { listMigrations, listMissingDatabase, migrate, pendingMigrations, type MigrationStatus } from './migrate.ts';
+export { inSnapshot } from './snapshot.ts';

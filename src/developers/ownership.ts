@@ -7,6 +7,7 @@ import { findListed } from './whitelist-repo.ts';
 export const createOwnership = (organizations: Organizations): Ownership => ({
   requireMayRegister: (tx, developer, orgId) => organizations.require(tx, developer, orgId, 'miniapp:register'),
   mayRead: async (db, developer, owner) => ('userId' in owner ? owner.userId === developer : organizations.permits(db, developer, owner.orgId, 'miniapp:read')),
+  mayManage: async (db, developer, owner) => ('userId' in owner ? owner.userId === developer : organizations.permits(db, developer, owner.orgId, 'miniapp:manage')),
   organizationExists,
   usersOf: async (db, owner) => {
     if ('orgId' in owner) return organizations.holdersOf(db, owner.orgId, 'miniapp:manage');

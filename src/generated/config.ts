@@ -198,7 +198,7 @@ export interface ConfigFile {
     signing_key_rotation_days: number;
   };
   /**
-   * Where money is kept. Checked at the start, read from the payments release on.
+   * Where money is kept, and what a wallet may do.
    */
   wallet: {
     /**
@@ -222,6 +222,111 @@ export interface ConfigFile {
        */
       webhook_secret?: string;
     };
+    /**
+     * ISO 4217 code of the currency that a wallet is shown in when its owner chose none.
+     */
+    default_currency: string;
+    /**
+     * Hours for which the answer to a request with an idempotency key is kept and replayed (section 11.3: at least 24).
+     */
+    idempotency_hours: number;
+    /**
+     * Limits of verification level 1: the account is activated.
+     */
+    basic: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+    /**
+     * Limits of verification level 2: an administrator has seen proof of identity.
+     */
+    verified: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+    /**
+     * Limits of verification level 3: an administrator has seen proof of identity and address.
+     */
+    enhanced: {
+      /**
+       * Largest single transfer, gift or payment, in whole units of its currency.
+       */
+      transaction_limit: number;
+      /**
+       * Most that goes out in a day (UTC), in whole units of each currency.
+       */
+      daily_limit: number;
+      /**
+       * Most that goes out in a calendar month (UTC), in whole units of each currency.
+       */
+      monthly_limit: number;
+    };
+  };
+  /**
+   * Transfers between people (section 7.2).
+   */
+  transfers: {
+    /**
+     * Whether the recipient has to accept (section 7.2.7): never, always, or above transfers.acceptance_above.
+     */
+    recipient_acceptance: 'never' | 'always' | 'above';
+    /**
+     * With recipient_acceptance above: the largest amount that needs no acceptance, in whole units of its currency.
+     */
+    acceptance_above: number;
+    /**
+     * How long a transfer can be confirmed (D8).
+     */
+    confirm_seconds: number;
+    /**
+     * How long a transfer can be accepted before the money goes back: 24 h (section 7.2.7).
+     */
+    acceptance_seconds: number;
+    /**
+     * Announce each transfer as m.tween.p2p.transfer too, the specification's second name for m.tween.wallet.p2p (D19).
+     */
+    send_second_event: boolean;
+  };
+  /**
+   * Gifts (section 7.5).
+   */
+  gifts: {
+    /**
+     * How a random gift is split. even_chance: each share is 10 % to 190 % of what remains per head. specification: 10 % to 30 % of the average, and the rest to one (D10).
+     */
+    random_algorithm: 'even_chance' | 'specification';
+    /**
+     * Most shares of one gift.
+     */
+    max_count: number;
+    /**
+     * How long a gift can be confirmed.
+     */
+    confirm_seconds: number;
+    /**
+     * How long a gift can be opened when its giver says nothing: 24 h; also the longest that a giver can say (section 7.5.2).
+     */
+    lifetime_seconds: number;
   };
   /**
    * Who may register mini-apps.
@@ -275,6 +380,27 @@ export interface ConfigFile {
      * Localpart of the alias of the catalogue room, #_tmcp_store (D11).
      */
     room_alias_localpart: string;
+  };
+  /**
+   * What mini-apps' servers are told (section 9.1.2).
+   */
+  webhooks: {
+    /**
+     * Seconds for one delivery: connecting, waiting and reading.
+     */
+    timeout_seconds: number;
+    /**
+     * Hours for which a delivery is tried.
+     */
+    give_up_after_hours: number;
+    /**
+     * Deliveries to one mini-app under way at a time, in each process.
+     */
+    concurrency_per_app: number;
+    /**
+     * Days for which settled deliveries are listed and can be replayed.
+     */
+    retention_days: number;
   };
   /**
    * The audit log.

@@ -38,6 +38,44 @@ export interface RoomTweenAuthorizationContent {
 }
 
 /**
+ * Somebody was sent money and has to activate the account to use it: specification sections 6.3.10 and 8.1.4.
+ */
+export interface AccountActivateContent {
+  msgtype: 'm.tween.account_activation';
+  body: string;
+  /**
+   * Who sent the money
+   */
+  sender: string;
+  /**
+   * Whose account it is
+   */
+  recipient: string;
+  wallet_id: string;
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  /**
+   * Where the account is activated
+   */
+  activation_url: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
  * The event referred to could not be acted on (decision D11).
  */
 export interface TweenErrorContent {
@@ -51,6 +89,1023 @@ export interface TweenErrorContent {
     /**
      * The event that this one answers
      */
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * The time of a gift is over, and what was left of it is the giver's again.
+ */
+export interface GiftExpiredContent {
+  gift_id: string;
+  expired_at: string;
+  opened_count: number;
+  remaining_count: number;
+  /**
+   * What was returned
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  /**
+   * Who gave it
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A gift that can be opened: specification section 7.5.4.
+ */
+export interface GiftContent {
+  msgtype: 'm.tween.gift';
+  body: string;
+  gift_id: string;
+  type: 'individual' | 'group';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  /**
+   * The same as amount
+   */
+  total_amount?: number | string;
+  transaction: {
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  count: number;
+  /**
+   * What the giver wrote. Absent in encrypted rooms
+   */
+  message?: string;
+  /**
+   * Who gives
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Of an individual gift
+   */
+  recipient?: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  status: 'active';
+  opened_count: 0;
+  expires_at: string;
+  actions: {
+    type: 'open';
+    label: string;
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * Somebody opened a gift: specification section 7.5.4.
+ */
+export interface GiftOpenedContent {
+  gift_id: string;
+  /**
+   * A Matrix user id
+   */
+  opened_by: string;
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  opened_at: string;
+  remaining_count: number;
+  /**
+   * The largest shares first. Empty in encrypted rooms
+   *
+   * @maxItems 10
+   */
+  leaderboard:
+    | []
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ]
+    | [
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        },
+        {
+          /**
+           * A Matrix user id
+           */
+          user: string;
+          /**
+           * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+           */
+          amount: number | string;
+          /**
+           * The truth: minor units of the currency. Absent in encrypted rooms
+           */
+          amount_minor: number;
+          [k: string]: unknown;
+        }
+      ];
+  /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
     event_id: string;
     [k: string]: unknown;
   };
@@ -185,6 +1240,222 @@ export interface MiniappUninstalledContent {
   data_cleanup: {
     storage_cleared: boolean;
     permissions_revoked: boolean;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * The specification's second name for m.tween.wallet.p2p (section 4.11.3, decision D19); sent beside it where transfers.send_second_event is set.
+ */
+export interface P2PTransferContent {
+  msgtype: 'm.tween.money';
+  body: string;
+  transfer_id: string;
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What the payer wrote. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Who pays
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  status: 'completed' | 'pending_recipient_acceptance';
+  recipient_acceptance_required: boolean;
+  /**
+   * Until when it can be accepted
+   */
+  expires_at?: string;
+  actions?: {
+    type: 'accept' | 'reject';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * Money from one person to another: specification section 7.2.8. Sent by the payments bot, once for each transfer, when it is confirmed.
+ */
+export interface WalletP2PContent {
+  msgtype: 'm.tween.money';
+  body: string;
+  transfer_id: string;
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What the payer wrote. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Who pays
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  status: 'completed' | 'pending_recipient_acceptance';
+  recipient_acceptance_required: boolean;
+  /**
+   * Until when it can be accepted
+   */
+  expires_at?: string;
+  actions?: {
+    type: 'accept' | 'reject';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * How a transfer that waited for its recipient ended: specification section 7.2.7.
+ */
+export interface WalletP2PStatusContent {
+  transfer_id: string;
+  status: 'completed' | 'rejected' | 'cancelled' | 'expired';
+  accepted_at?: string;
+  rejected_at?: string;
+  cancelled_at?: string;
+  expired_at?: string;
+  /**
+   * Who pays
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  visual: {
+    icon: string;
+    color: string;
+    status_text: string;
+    [k: string]: unknown;
+  };
+  timestamp: string;
+  /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
     [k: string]: unknown;
   };
   /**

@@ -11,6 +11,8 @@ export interface SessionPrincipal {
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
   readonly sessionId: string;
+  /** `miniapp_context` of the launch: the one room that an app may name (decision D22). */
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
   /** Holds privileged scopes now: each use is audited (decision D3). */
   readonly privileged: boolean;
 }

@@ -2,8 +2,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import express, { type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError } from '../kernel/errors.ts';
+import { AppError, invalidField } from '../kernel/errors.ts';
 import { JsonText } from '../kernel/json-text.ts';
+import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import type { Contract, Operation } from './contract.ts';
 
@@ -18,6 +19,8 @@ export interface ApiRequest {
   /** As sent, by lower-case names; those that the document names have been checked. */
   readonly headers: IncomingHttpHeaders;
   readonly requestId: string;
+  /** A number directly in the body as the caller wrote it, or a string there as it is; undefined when it is neither. */
+  amountText(field: string): string | undefined;
   /** Aborted when the caller is gone. For handlers that wait. */
   readonly gone: () => AbortSignal;
   /** Judges the credentials once more, for handlers that have waited. Throws as at the start. */
@@ -73,8 +76,32 @@ function refuseOtherMediaTypes(req: Request, _res: Response, next: NextFunction)
   next();
 }
 
-/** Where the JSON parser leaves what it has read. */
-const bodyBytes = new WeakMap<object, Buffer>();
+/** Where the JSON parser leaves what it has read, for as long as the request itself is in memory. */
+const bodyBytes = new WeakMap<object, { readonly bytes: Buffer; readonly encoding: string }>();
+
+function bodyTextOf(req: Request): string | undefined {
+  const read = bodyBytes.get(req);
+  return read === undefined ? undefined : new TextDecoder(read.encoding).decode(read.bytes);
+}
+
+function amountTextIn(req: Request, body: unknown): ApiRequest['amountText'] {
+  let numbers: ReadonlyMap<string, string> | undefined;
+  return (field) => {
+    const value = (body as Readonly<Record<string, unknown>>)[field];
+    if (typeof value !== 'number') return typeof value === 'string' ? value : undefined;
+    const text = bodyTextOf(req);
+    numbers ??= text === undefined ? new Map<string, string>() : numberTexts(text);
+    return numbers.get(field);
+  };
+}
+
+/** `Idempotency-Key` and its `X-` form count as the field (decision D8). */
+function adoptIdempotencyKey(req: Request, body: Record<string, unknown>): void {
+  const given = req.headers['idempotency-key'] ?? req.headers['x-idempotency-key'];
+  if (typeof given !== 'string') return;
+  if (body.idempotency_key !== undefined && body.idempotency_key !== given) throw invalidField('idempotency_key', 'disagrees with the header');
+  body.idempotency_key = given;
+}
 
 function goneSignal(res: Response): AbortSignal {
   const controller = new AbortController();
@@ -102,7 +129,9 @@ async function send(res: Response, { status, body, headers }: ApiAnswer): Promis
 
 function assertInContract(operation: Operation, { status, body }: ApiAnswer): void {
   if (body instanceof TextStream) return;
-  const broken = operation.checkResponse(status, body instanceof JsonText ? (JSON.parse(body.text) as unknown) : body);
+  // As it goes out: a body may hold numbers that are written with digits of their own.
+  const text = body instanceof JsonText ? body.text : JSON.stringify(body);
+  const broken = operation.checkResponse(status, body === undefined ? undefined : (JSON.parse(text) as unknown));
   if (broken.length > 0) throw new Error(`the answer breaks the contract: ${broken.join('; ')}`);
 }
 
@@ -114,6 +143,7 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     const path: Record<string, unknown> = { ...req.params };
     const query: Record<string, unknown> = { ...req.query };
     const { headers } = req;
+    if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const problems = operation.checkRequest({ path, query, headers, body, mediaType: (req.is(mediaTypes) || undefined) ?? undefined });
     if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
     const result = await handle({
@@ -121,7 +151,8 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
       path,
       query,
       body,
-      bodyText: () => bodyBytes.get(req)?.toString('utf8'),
+      bodyText: () => bodyTextOf(req),
+      amountText: amountTextIn(req, body),
       headers,
       requestId: res.locals.requestId as string,
       gone: () => goneSignal(res),
@@ -137,9 +168,7 @@ const parsersFor = (limit: number): RequestHandler[] => [
   refuseOtherMediaTypes,
   express.json({
     limit,
-    verify: (req, _res, bytes, encoding) => {
-      if (encoding === 'utf-8') bodyBytes.set(req, bytes);
-    },
+    verify: (req, _res, bytes, encoding) => void bodyBytes.set(req, { bytes, encoding }),
   }),
   express.urlencoded({ extended: false, limit }),
 ];

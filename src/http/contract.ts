@@ -22,6 +22,8 @@ export interface Operation {
   readonly access: readonly Access[];
   /** Audiences whose access tokens are accepted; undefined: any mini-app's own and the reserved ones. */
   readonly audiences: readonly string[] | undefined;
+  /** Takes an `idempotency_key`, in the body or as a header. */
+  readonly idempotent: boolean;
   /** Served by another part of the process than the API router. */
   readonly servedBy: string | undefined;
   /** `x-body-limit`: the name of a limit of its own on the request body; undefined: the common one. */
@@ -60,6 +62,7 @@ interface OperationObject {
   security?: Record<string, string[]>[];
   'x-audiences'?: string[];
   'x-served-by'?: string;
+  'x-idempotent'?: boolean;
   'x-body-limit'?: string;
 }
 type Document = Record<string, unknown> & {
@@ -192,6 +195,7 @@ export function loadContract(file: URL): Contract {
           path,
           access,
           audiences: operation['x-audiences'],
+          idempotent: operation['x-idempotent'] === true,
           servedBy: operation['x-served-by'],
           bodyLimit: operation['x-body-limit'],
           checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],

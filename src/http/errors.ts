@@ -11,9 +11,13 @@ interface ParserError {
   status?: number;
 }
 
+/** PostgreSQL's lock_not_available, SQLite's busy: somebody held what this request needed for longer than it may wait. */
+const isBusy = (error: unknown): boolean => ['55P03', 'SQLITE_BUSY'].includes(String((error as { code?: unknown } | null | undefined)?.code));
+
 /** What express's own parsers and router throw, said in our words. */
 function asAppError(error: unknown): AppError | undefined {
   if (error instanceof AppError) return error;
+  if (isBusy(error)) return new AppError('SERVICE_UNAVAILABLE', 'The database is busy just now', { retryAfterMs: 1000 });
   const { type, status } = (error ?? {}) as ParserError;
   if (type === 'entity.too.large') return new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large');
   if (type === 'entity.parse.failed') return new AppError('INVALID_REQUEST', 'body: is not valid JSON', { details: [{ field: 'body', problem: 'is not valid JSON' }] });
@@ -37,6 +41,12 @@ const oauthNames: Readonly<Partial<Record<ErrorCode, string>>> = {
 /** The form of RFC 6749 section 5.2. */
 const oauthBody = ({ code, message }: AppError): object => ({ error: oauthNames[code] ?? code.toLowerCase(), error_description: message });
 
+/** The envelope of specification section 12.1 with decision D13's twin, for a refusal that is an answer of its own. */
+export const errorBody = (error: AppError, now: number, requestId: string): { readonly error: object; readonly error_description: string } => ({
+  error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(now), request_id: requestId },
+  error_description: error.message,
+});
+
 /**
  * The last handler: under `/oauth2` the form of RFC 6749, elsewhere the envelope of specification section 12.1, with decision
  * D13's twin for deployed clients. Nothing internal leaks.
@@ -45,6 +55,7 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const requestId = res.locals.requestId as string;
     const known = asAppError(thrown);
+    if (isBusy(thrown)) log.warn({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown) }, 'request gave up waiting for the database');
     if (known === undefined) {
       log.error({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, 'request failed');
     }
@@ -54,12 +65,6 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
     if (error.retryAfterMs !== undefined) res.set('Retry-After', String(Math.ceil(error.retryAfterMs / 1000)));
     res.status(error.status).set('Cache-Control', 'no-store');
     if (req.path.startsWith('/oauth2/')) res.json(oauthBody(error));
-    else {
-      const envelope = {
-        error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(clock.now()), request_id: requestId },
-        error_description: error.message,
-      };
-      res.type('application/json').send(writeJson(envelope));
-    }
+    else res.type('application/json').send(writeJson(errorBody(error, clock.now(), requestId)));
   };
 }

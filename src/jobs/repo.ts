@@ -126,8 +126,14 @@ export async function markParked(tx: Transaction, id: string, error: string, now
   await tx.sql('job').where({ id }).update({ state: 'parked', last_error: error, finished_at: now });
 }
 
+/**
+ * Streams that a transaction holds just now are left out: no other worker can claim those either, and to wait for one while
+ * holding the others would close a circle with the transactions that append to them.
+ */
 export async function extendLeases(db: Queryable, owner: string, leaseUntil: number): Promise<void> {
-  await db.sql('job_stream').where({ lease_owner: owner }).update({ lease_until: leaseUntil });
+  const own = db.sql('job_stream').where({ lease_owner: owner });
+  const free = own.clone().select('stream').forNoKeyUpdate().skipLocked();
+  await (db.dialect === 'postgres' ? own.whereIn('stream', free) : own).update({ lease_until: leaseUntil });
 }
 
 /** For a database that only this process uses: what a process that died had leased is free at once. */

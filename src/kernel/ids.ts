@@ -49,6 +49,9 @@ export const newId = (prefix: string): string => `${prefix}_${randomSuffix(20)}`
 /** A bearer secret: `prefix` and 256 random bits, base64url. */
 export const newSecret = (prefix: string): string => `${prefix}${randomBytes(32).toString('base64url')}`;
 
+/** The key of a webhook's signatures in the form of Standard Webhooks: `whsec_` and 256 random bits, base64. */
+export const newWebhookSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`;
+
 /** SHA-256 as hex: how secrets with 256 bits of entropy are stored. */
 export const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -58,3 +61,14 @@ export const equalSecrets = (given: string, expected: string): boolean =>
 
 /** Uniform in [0, 1): for jitter, never for money or secrets. */
 export const randomFraction = (): number => randomBytes(4).readUInt32BE() / 2 ** 32;
+
+/** Uniform in 0 … n - 1, for n up to 2^53: from the system's source of secrets, so that nobody can foresee it. */
+export function randomBelow(n: number): number {
+  const whole = 2 ** 53;
+  for (;;) {
+    const bytes = randomBytes(7);
+    const value = (bytes[0]! & 31) * 2 ** 48 + bytes.readUIntBE(1, 6);
+    // The last, incomplete run of n would favour its beginning.
+    if (value < whole - (whole % n)) return value % n;
+  }
+}

@@ -1,3 +1,5 @@
+import { isJsonNumber } from './json.ts';
+
 /**
  * JSON text that goes out as it came in: `JSON.parse` and `JSON.stringify` would turn `1.0` into `1`, `12345678901234567890`
  * into `12345678901234567000`, and put numeric keys first.
@@ -9,9 +11,10 @@ export class JsonText {
   }
 }
 
-/** As `JSON.stringify` for plain objects, arrays and scalars; a `JsonText` anywhere inside stands as it is. */
+/** As `JSON.stringify` for plain objects, arrays, scalars and raw numbers; a `JsonText` anywhere inside stands as it is. */
 export function writeJson(value: unknown): string {
   if (value instanceof JsonText) return value.text;
+  if (isJsonNumber(value)) return value.rawJSON;
   if (Array.isArray(value)) return `[${value.map((item) => writeJson(item ?? null)).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const members = Object.entries(value).filter(([, member]) => member !== undefined);

@@ -14,6 +14,7 @@ import { createLookups, type Lookups } from './lookups.ts';
 import { membershipHandlers } from './membership.ts';
 import { HomeserverMonitor } from './monitor.ts';
 import type { RoomCommand, RoomEvents } from './port.ts';
+import type { RoomFacts } from './room-facts.ts';
 import type { OwnRooms } from './rooms.ts';
 import { asJobError, matrixJobs } from './sender.ts';
 
@@ -35,6 +36,7 @@ export interface ConnectionDependencies {
   readonly names: OwnNames;
   readonly events: RoomEvents;
   readonly rooms: OwnRooms;
+  readonly facts: RoomFacts;
   readonly commands: readonly RoomCommand[];
   readonly checkContent: (type: string, content: unknown) => readonly FieldProblem[];
   readonly fillCatalogue: (tx: Transaction) => Promise<void>;
@@ -78,7 +80,7 @@ function inboundJob(deps: ConnectionDependencies): { kind: JobKind; types: Reado
 export function connectMatrix(deps: ConnectionDependencies): MatrixConnection {
   const { database, clock, log, queue, homeserver, names, events, rooms, options } = deps;
   const inbound = inboundJob(deps);
-  const inbox = createInbox({ database, queue, names, types: inbound.types, onMembership: (event) => rooms.forgetMembers(event.roomId), onReceived: deps.onReceived });
+  const inbox = createInbox({ database, queue, names, types: inbound.types, onMembership: (event) => deps.facts.forgetMembers(event.roomId), onReceived: deps.onReceived });
   const lookups = createLookups({ homeserver, names, rooms, miniappName: deps.miniappName, botDisplayName: options.botDisplayName, paymentsDisplayName: options.paymentsDisplayName });
   const monitor = new HomeserverMonitor({
     homeserver,

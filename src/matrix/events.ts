@@ -2,6 +2,7 @@ import type { Transaction } from '../database/index.ts';
 import type { JobQueue } from '../jobs/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { OutboundEvent, Place, RoomEvents } from './port.ts';
+import { findSentEvent } from './repo.ts';
 
 export const jobKind = { event: 'matrix.event', profile: 'matrix.profile', catalogue: 'matrix.catalogue', received: 'inbound.received', inbound: 'inbound.event' } as const;
 
@@ -16,7 +17,8 @@ export interface ProfileJob {
 
 export const catalogueStream = 'catalogue';
 
-function streamOf(place: Place): string {
+/** Jobs of one place run one after another. */
+export function streamOf(place: Place): string {
   if ('room' in place) return `room:${place.room}`;
   return 'noticesOf' in place ? `notices:${place.noticesOf}` : catalogueStream;
 }
@@ -26,6 +28,7 @@ export function createRoomEvents(queue: JobQueue): RoomEvents {
     emit(tx: Transaction, event: OutboundEvent) {
       queue.enqueue(tx, { stream: streamOf(event.place), kind: jobKind.event, body: { event } satisfies EventJob });
     },
+    findEventId: (db, place, name) => findSentEvent(db, streamOf(place), name),
     ensureProfile(tx, userId, displayName) {
       queue.enqueue(tx, { stream: `profile:${userId}`, kind: jobKind.profile, body: { userId, displayName } satisfies ProfileJob });
     },

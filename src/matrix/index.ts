@@ -5,3 +5,5 @@ export { HomeserverError, HomeserverUnreachable, path as homeserverPath, type Ho
 export { ownNames, type OwnNames } from './identity.ts';
 export { appserviceRouter } from './receiver.ts';
 export { OwnRooms } from './rooms.ts';
+export { RoomFacts } from './room-facts.ts';
+export { createSharedRooms } from './shared-rooms.ts';

@@ -7,6 +7,7 @@ import type { OwnNames } from './identity.ts';
 import type { InboundJob } from './inbox.ts';
 import type { InboundEvent, RoomEvents } from './port.ts';
 import { noteEncryptedRoom } from './repo.ts';
+import type { RoomFacts } from './room-facts.ts';
 
 export interface MembershipDependencies {
   readonly database: Database;
@@ -14,6 +15,7 @@ export interface MembershipDependencies {
   readonly homeserver: Homeserver;
   readonly names: OwnNames;
   readonly events: RoomEvents;
+  readonly facts: Pick<RoomFacts, 'forgetNature'>;
   /** Follow invitations of users of this homeserver; those of others are always declined. */
   readonly followInvites: boolean;
 }
@@ -62,6 +64,7 @@ export function membershipHandlers(deps: MembershipDependencies): Record<string,
     },
     'm.room.encryption': async (job) => {
       const { event } = job.body as InboundJob;
+      deps.facts.forgetNature(event.roomId);
       return event.stateKey === '' ? explainEncryption(event) : undefined;
     },
   };

@@ -1,4 +1,4 @@
-import type { Transaction } from '../database/index.ts';
+import type { Queryable, Transaction } from '../database/index.ts';
 import type { EventId, MiniAppId, RoomId, UserId } from '../kernel/ids.ts';
 
 /** Who of ours speaks: the bot, the payments bot, or a mini-app's virtual user (decision D11). */
@@ -16,11 +16,17 @@ export interface OutboundEvent {
   readonly content: Readonly<Record<string, unknown>>;
   /** Dropped, not parked, where the speaker may not send it. */
   readonly optional?: boolean;
+  /** Keeps the event's id under this name, for what refers to it later in the same place. */
+  readonly remember?: string;
+  /** The name of an earlier event in the same place, to which this one is then related (`m.reference`). */
+  readonly relatesTo?: string;
 }
 
 /** Says things in Matrix rooms: part of the caller's transaction, delivered exactly once afterwards (decision D12). */
 export interface RoomEvents {
   emit(tx: Transaction, event: OutboundEvent): void;
+  /** Id of the event that was remembered under a name; undefined until it is in the room. */
+  findEventId(db: Queryable, place: Place, name: string): Promise<EventId | undefined>;
   /** Gives one of our virtual users its name, when it is first needed or the name changes. */
   ensureProfile(tx: Transaction, userId: UserId, displayName: string): void;
 }
@@ -53,4 +59,29 @@ export interface Rooms {
    * not in it, or `userId` is not. Throws SERVICE_UNAVAILABLE when the homeserver can't be asked.
    */
   requireJoined(roomId: RoomId, userId: UserId): Promise<void>;
+}
+
+/** How somebody is called in a room. */
+export interface RoomProfile {
+  readonly displayName: string | undefined;
+  readonly avatarUrl: string | undefined;
+}
+
+export interface SharedRoom {
+  readonly roomId: RoomId;
+  /** Then our events carry no amounts (decision D18). */
+  readonly isEncrypted: boolean;
+  /** Everyone who is joined, by user id. */
+  readonly members: ReadonlyMap<string, RoomProfile>;
+}
+
+/** Where people meet; answered by the homeserver, at most five minutes old. */
+export interface SharedRooms {
+  /**
+   * The named room, or any that our bot is in, where all these users are joined; public-join rooms and our own don't count
+   * (decisions D18, D22). `askAnew` is for what depends on who exactly is there now. @throws AppError ROOM_NOT_ALLOWED, one and the same for every reason; SERVICE_UNAVAILABLE
+   */
+  requireShared(users: readonly UserId[], roomId: RoomId | undefined, options?: { readonly askAnew?: boolean }): Promise<SharedRoom>;
+  /** Whether our bot has heard that the room is encrypted; asks nobody. */
+  isKnownEncrypted(db: Queryable, roomId: RoomId): Promise<boolean>;
 }

@@ -1,5 +1,5 @@
 import type { Queryable } from '../database/index.ts';
-import { asRoomId, type RoomId, type UserId } from '../kernel/ids.ts';
+import { asRoomId, type EventId, type RoomId, type UserId } from '../kernel/ids.ts';
 
 export type Purpose = 'catalogue' | `notice:${UserId}`;
 
@@ -32,4 +32,17 @@ export async function saveVirtualUser(db: Queryable, userId: UserId, displayName
 export async function noteEncryptedRoom(db: Queryable, roomId: RoomId, now: number): Promise<boolean> {
   const rows = await db.sql('encrypted_room').insert({ room_id: roomId, told_at: now }).onConflict('room_id').ignore().returning<object[]>('room_id');
   return rows.length === 1;
+}
+
+export async function isKnownEncrypted(db: Queryable, roomId: RoomId): Promise<boolean> {
+  return (await db.sql('encrypted_room').where({ room_id: roomId }).first('room_id')) !== undefined;
+}
+
+/** The place is that of the queue: a room, or somebody's notices, whichever room those are in. */
+export async function saveSentEvent(db: Queryable, place: string, name: string, eventId: EventId): Promise<void> {
+  await db.sql('sent_event').insert({ place, name, event_id: eventId }).onConflict(['place', 'name']).ignore();
+}
+
+export async function findSentEvent(db: Queryable, place: string, name: string): Promise<EventId | undefined> {
+  return (await db.sql<{ place: string; name: string; event_id: EventId }>('sent_event').where({ place, name }).first('event_id'))?.event_id;
 }

@@ -5,6 +5,7 @@ import { asRoomId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { HomeserverUnreachable, isErrcode, path, type Homeserver } from './homeserver.ts';
 import type { OwnNames } from './identity.ts';
 import type { Rooms } from './port.ts';
+import type { RoomFacts } from './room-facts.ts';
 import { findOwnRoom, forgetOwnRoom, isOwnRoom, saveOwnRoom, type Purpose } from './repo.ts';
 
 export interface RoomsDependencies {
@@ -12,6 +13,7 @@ export interface RoomsDependencies {
   readonly clock: Clock;
   readonly homeserver: Homeserver;
   readonly names: OwnNames;
+  readonly facts: RoomFacts;
   /** Keyed hash: an alias must not tell strangers whose notice room it is. */
   readonly aliasHash: (userId: UserId) => string;
 }
@@ -23,8 +25,6 @@ interface StateEvent {
   readonly content: Record<string, unknown>;
 }
 
-const membershipLifetimeMs = 5 * 60_000;
-const maxCachedRooms = 1000;
 const notAllowed = (): AppError => new AppError('ROOM_NOT_ALLOWED', 'This room cannot be used here');
 
 /** What every member may read and only we may change. */
@@ -33,7 +33,6 @@ const ownPowerLevels = { users_default: 0, state_default: 100, ban: 100, kick: 1
 /** The server's own rooms, made once and found again, and questions about other people's rooms. */
 export class OwnRooms implements Rooms {
   readonly #deps: RoomsDependencies;
-  readonly #members = new Map<RoomId, { readonly until: number; readonly users: ReadonlySet<string> }>();
 
   constructor(deps: RoomsDependencies) {
     this.#deps = deps;
@@ -87,24 +86,7 @@ export class OwnRooms implements Rooms {
 
   /** As the homeserver knows it, at most five minutes old (decision D18). False too where our bot is not joined. */
   async isJoined(roomId: RoomId, userId: UserId): Promise<boolean> {
-    const now = this.#deps.clock.now();
-    const cached = this.#members.get(roomId);
-    if (cached !== undefined && cached.until > now && cached.users.has(userId)) return true;
-    try {
-      const { joined } = await this.#deps.homeserver.request<{ joined: Record<string, unknown> }>('GET', path.joinedMembers(roomId));
-      const users = new Set(Object.keys(joined));
-      if (this.#members.size >= maxCachedRooms) this.#members.delete(this.#members.keys().next().value!);
-      this.#members.set(roomId, { until: now + membershipLifetimeMs, users });
-      return users.has(userId);
-    } catch (error) {
-      if (isErrcode(error, 'M_FORBIDDEN', 'M_NOT_FOUND', 'M_UNKNOWN', 'M_INVALID_PARAM')) return false;
-      throw error;
-    }
-  }
-
-  /** Somebody joined or left: what was remembered of this room no longer holds. */
-  forgetMembers(roomId: RoomId): void {
-    this.#members.delete(roomId);
+    return (await this.#deps.facts.membersOf(roomId, [userId]))?.has(userId) ?? false;
   }
 
   /** The homeserver says that we are no longer in this room of ours: the next use makes or finds another. */

@@ -3,12 +3,12 @@ import { Park, RateLimited, Unavailable, type Job, type JobKind, type Recording 
 import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
-import type { RoomId, UserId } from '../kernel/ids.ts';
-import { jobKind, type EventJob, type ProfileJob } from './events.ts';
+import type { EventId, RoomId, UserId } from '../kernel/ids.ts';
+import { jobKind, streamOf, type EventJob, type ProfileJob } from './events.ts';
 import { HomeserverError, HomeserverUnreachable, isErrcode, path, type Homeserver } from './homeserver.ts';
 import type { OwnNames } from './identity.ts';
 import type { OutboundEvent } from './port.ts';
-import { findVirtualUserName, saveVirtualUser } from './repo.ts';
+import { findSentEvent, findVirtualUserName, saveSentEvent, saveVirtualUser } from './repo.ts';
 import type { OwnRooms } from './rooms.ts';
 
 export interface SenderDependencies {
@@ -35,23 +35,34 @@ export function asJobError(error: unknown): unknown {
 }
 
 interface TimelineEvent {
+  readonly event_id: EventId;
   readonly content: Record<string, unknown>;
   readonly origin_server_ts: number;
 }
 
-/** Whether an event with this delivery id is in the room already: asked when an earlier attempt's outcome is unknown. */
-async function isInTimeline(homeserver: Homeserver, roomId: RoomId, sender: UserId, type: string, deliveryId: string, since: number): Promise<boolean> {
+/** The event with this delivery id, if it is in the room already: asked when an earlier attempt's outcome is unknown. */
+async function findInTimeline(homeserver: Homeserver, roomId: RoomId, sender: UserId, type: string, deliveryId: string, since: number): Promise<EventId | undefined> {
   const filter = JSON.stringify({ types: [type], senders: [sender] });
   let from: string | undefined;
   for (let page = 0; page < maxSearchedPages; page += 1) {
     const answer = await homeserver.request<{ chunk: TimelineEvent[]; end?: string }>('GET', path.messages(roomId), { as: sender, query: { dir: 'b', limit: '100', filter, ...(from === undefined ? {} : { from }) } });
-    if (answer.chunk.some((event) => event.content.delivery_id === deliveryId)) return true;
+    const found = answer.chunk.find((event) => event.content.delivery_id === deliveryId);
+    if (found !== undefined) return found.event_id;
     const oldest = answer.chunk.at(-1);
-    if (answer.end === undefined || (oldest !== undefined && oldest.origin_server_ts < since - clockSlackMs)) return false;
+    if (answer.end === undefined || (oldest !== undefined && oldest.origin_server_ts < since - clockSlackMs)) return undefined;
     from = answer.end;
   }
-  return false;
+  return undefined;
 }
+
+/** What both leave to be written. */
+const both = (first: Recording | undefined, second: Recording | undefined): Recording | undefined =>
+  first === undefined || second === undefined
+    ? (first ?? second)
+    : async (tx) => {
+        await first(tx);
+        await second(tx);
+      };
 
 class Sender {
   readonly #deps: SenderDependencies;
@@ -63,7 +74,7 @@ class Sender {
     const { event } = job.body as EventJob;
     const { roomId, recording } = await this.#roomFor(event);
     try {
-      await this.#deliver(job, event, roomId);
+      return both(recording, await this.#deliver(job, event, roomId));
     } catch (error) {
       if (isErrcode(error, 'M_FORBIDDEN') && event.optional === true) return recording;
       if (isErrcode(error, 'M_FORBIDDEN', 'M_NOT_FOUND') && !('room' in event.place) && !(await this.#deps.rooms.hasBot(roomId))) {
@@ -73,7 +84,6 @@ class Sender {
       }
       throw error;
     }
-    return recording;
   }
 
   async #roomFor({ place }: OutboundEvent): Promise<{ roomId: RoomId; recording?: Recording }> {
@@ -83,13 +93,31 @@ class Sender {
     return isNew ? { roomId, recording: this.#deps.fillCatalogue } : { roomId };
   }
 
-  async #deliver(job: Job, event: OutboundEvent, roomId: RoomId): Promise<void> {
-    const { homeserver, names } = this.#deps;
+  async #deliver(job: Job, event: OutboundEvent, roomId: RoomId): Promise<Recording | undefined> {
+    const { names } = this.#deps;
     const sender = names.userOf(event.speaker);
-    if (event.stateKey !== undefined) return this.#setState(event, event.stateKey, roomId, sender);
-    if (job.unsettledSince !== undefined && (await isInTimeline(homeserver, roomId, sender, event.type, job.id, job.unsettledSince))) return;
-    const send = () => homeserver.request('PUT', path.send(roomId, event.type, job.id), { as: sender, body: { ...event.content, delivery_id: job.id } });
-    await this.#joiningIfNeeded(roomId, sender, send);
+    if (event.stateKey !== undefined) {
+      await this.#setState(event, event.stateKey, roomId, sender);
+      return undefined;
+    }
+    const eventId = await this.#sendOnce(job, event, roomId, sender);
+    const { remember } = event;
+    return remember === undefined ? undefined : (tx) => saveSentEvent(tx, streamOf(event.place), remember, eventId);
+  }
+
+  async #sendOnce(job: Job, event: OutboundEvent, roomId: RoomId, sender: UserId): Promise<EventId> {
+    const { homeserver } = this.#deps;
+    const known = job.unsettledSince === undefined ? undefined : await findInTimeline(homeserver, roomId, sender, event.type, job.id, job.unsettledSince);
+    if (known !== undefined) return known;
+    const body = { ...event.content, ...(await this.#relationOf(event)), delivery_id: job.id };
+    const { event_id: eventId } = await this.#joiningIfNeeded(roomId, sender, () => homeserver.request<{ event_id: EventId }>('PUT', path.send(roomId, event.type, job.id), { as: sender, body }));
+    return eventId;
+  }
+
+  /** What came before in the same place was sent, and its id recorded, before this event's turn. */
+  async #relationOf({ place, relatesTo }: OutboundEvent): Promise<object> {
+    const eventId = relatesTo === undefined ? undefined : await findSentEvent(this.#deps.database, streamOf(place), relatesTo);
+    return eventId === undefined ? {} : { 'm.relates_to': { rel_type: 'm.reference', event_id: eventId } };
   }
 
   async #setState(event: OutboundEvent, stateKey: string, roomId: RoomId, sender: UserId): Promise<void> {
@@ -104,15 +132,15 @@ class Sender {
   }
 
   /** A virtual user that is not in the room yet is brought in by the bot, once. */
-  async #joiningIfNeeded(roomId: RoomId, sender: UserId, send: () => Promise<unknown>): Promise<void> {
+  async #joiningIfNeeded<T>(roomId: RoomId, sender: UserId, send: () => Promise<T>): Promise<T> {
     const { homeserver, names } = this.#deps;
     try {
-      await send();
+      return await send();
     } catch (error) {
       if (sender === names.bot || !isErrcode(error, 'M_FORBIDDEN')) throw error;
       await homeserver.ensureRegistered(sender);
       await homeserver.ensureJoined(roomId, sender);
-      await send();
+      return await send();
     }
   }
 }

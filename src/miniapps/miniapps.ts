@@ -1,23 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { advance } from '../kernel/advance.ts';
-import type { Clock } from '../kernel/clock.ts';
+import { isoTime } from '../kernel/clock.ts';
 import { createLiveCache } from '../kernel/live-cache.ts';
 import { AppError } from '../kernel/errors.ts';
-import { asMiniAppId, newSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
+import { asMiniAppId, newSecret, newWebhookSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
 import { appStateEvent } from './events.ts';
 import { isUnpublished, miniappMachine, unpublishedStates, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 import type { Owner, Ownership } from './ownership.ts';
-import { findClient, findMiniApp, insertClient, insertClientSecret, insertMiniApp, listOwned, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
+import { findClient, findMiniApp, findWebhookSecret, insertClient, insertClientSecret, insertMiniApp, listOwned, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
+import { rotateSecret, type SecretsDependencies } from './secrets.ts';
 import type { Classification, ClientType, InstallMode, MiniApp } from './types.ts';
 
-export interface MiniAppsDependencies {
+export interface MiniAppsDependencies extends SecretsDependencies {
   readonly database: Database;
-  readonly clock: Clock;
   readonly events: RoomEvents;
-  /** Seals what must be read again, with what it belongs to bound in. */
-  readonly seal: (plaintext: string, belongsTo: string) => string;
   readonly miniappUser: (miniappId: MiniAppId) => UserId;
   readonly ownership: Ownership;
   /** Apps that the catalogue room shows at most. */
@@ -29,7 +27,7 @@ export interface MiniAppsDependencies {
 }
 
 export interface MiniAppAudit {
-  readonly action: 'miniapp.registered' | 'miniapp.moved' | 'miniapp.classified' | 'miniapp.changed';
+  readonly action: 'miniapp.secret_rotated' | 'miniapp.registered' | 'miniapp.moved' | 'miniapp.classified' | 'miniapp.changed';
   readonly by: Actor;
   readonly miniappId: string;
   readonly details: Readonly<Record<string, unknown>>;
@@ -103,6 +101,12 @@ export interface MiniApps {
   /** @throws AppError APP_NOT_FOUND for an app that users can't see: unknown, or not active. */
   getActive(miniappId: string, db?: Queryable): Promise<MiniApp>;
   findClient(clientId: string): Promise<RegisteredClient | undefined>;
+  /** As `getFor`, for who may change the app. @throws AppError MINIAPP_NOT_FOUND, INSUFFICIENT_PERMISSIONS */
+  getManaged(developer: UserId, miniappId: string): Promise<MiniApp>;
+  /** Where the app's server listens; undefined where it has none or the app is retired. */
+  webhookOf(miniappId: string, db?: Queryable): Promise<{ readonly url: string; readonly sealedSecret: string } | undefined>;
+  /** @throws AppError MINIAPP_NOT_FOUND, INVALID_REQUEST */
+  rotateSecret(miniappId: string, by: Registrar, which: 'client' | 'webhook', overlapMs: number): Promise<{ secret: string; clientId: string | undefined; oldUntil: number }>;
   /** Writes into `tx` the state of every app that the catalogue room is to show. */
   fillCatalogue(tx: Transaction): Promise<void>;
 }
@@ -141,7 +145,7 @@ function newCredentials({ miniappId, clientType }: MiniApp): Credentials {
     publicClientId: clientType === 'confidential' ? undefined : miniappId,
     confidentialClientId: clientType === 'public' ? undefined : clientType === 'hybrid' ? `${miniappId}_backend` : miniappId,
     clientSecret: clientType === 'public' ? undefined : newSecret('secret_'),
-    webhookSecret: newSecret('whsec_'),
+    webhookSecret: newWebhookSecret(),
   };
 }
 
@@ -269,6 +273,22 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
       return app;
     },
     findClient: (clientId) => clients.find(clientId),
+    async getManaged(developer, miniappId) {
+      const app = await this.getFor(developer, miniappId);
+      if (app.owner === undefined || !(await deps.ownership.mayManage(database, developer, app.owner))) throw new AppError('INSUFFICIENT_PERMISSIONS', 'Your role does not allow this');
+      return app;
+    },
+    async webhookOf(miniappId, db = database) {
+      const app = await findMiniApp(db, miniappId);
+      const sealedSecret = await findWebhookSecret(db, miniappId);
+      return app?.webhookUrl === undefined || app.status === 'retired' || sealedSecret === undefined ? undefined : { url: app.webhookUrl, sealedSecret };
+    },
+    rotateSecret: (miniappId, by, which, overlapMs) =>
+      change(async (tx) => {
+        const rotated = await rotateSecret(deps, tx, await lock(tx, miniappId), which, overlapMs);
+        await deps.audit(tx, { action: 'miniapp.secret_rotated', by, miniappId, details: { secret: which, old_until: isoTime(rotated.oldUntil) } });
+        return rotated;
+      }),
     async fillCatalogue(tx) {
       for (const app of await listPublicMiniApps(tx, deps.maxStateApps)) announce(deps, tx, app);
     },

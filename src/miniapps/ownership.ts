@@ -10,6 +10,8 @@ export interface Ownership {
   requireMayRegister(tx: Transaction, developer: UserId, orgId: string): Promise<void>;
   /** Whether the developer may know how it stands with what this owner has. */
   mayRead(db: Queryable, developer: UserId, owner: Owner): Promise<boolean>;
+  /** Whether the developer may change what this owner has. */
+  mayManage(db: Queryable, developer: UserId, owner: Owner): Promise<boolean>;
   organizationExists(db: Queryable, orgId: string): Promise<boolean>;
   /** Who, of this owner, may use the mini-app before it is approved. */
   usersOf(db: Queryable, owner: Owner): Promise<readonly string[]>;

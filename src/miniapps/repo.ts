@@ -1,4 +1,4 @@
-import type { Queryable } from '../database/index.ts';
+import type { Queryable, Transaction } from '../database/index.ts';
 import { asMiniAppId, asUserId, type MiniAppId } from '../kernel/ids.ts';
 import type { MiniAppStatus } from './machine.ts';
 import type { Owner } from './ownership.ts';
@@ -180,4 +180,26 @@ export async function listSecretHashes(db: Queryable, clientId: string, now: num
     .where({ client_id: clientId })
     .andWhere((q) => void q.whereNull('expires_at').orWhere('expires_at', '>', now))
     .pluck('hash');
+}
+
+/** Secrets that are good now end at `at` at the latest. */
+export async function expireClientSecrets(tx: Transaction, clientId: string, at: number): Promise<void> {
+  await tx
+    .sql('client_secret')
+    .where({ client_id: clientId })
+    .andWhere((q) => void q.whereNull('expires_at').orWhere('expires_at', '>', at))
+    .update({ expires_at: at });
+}
+
+export async function findConfidentialClient(db: Queryable, miniappId: string): Promise<string | undefined> {
+  return (await db.sql('oauth_client').where({ miniapp_id: miniappId, kind: 'confidential' }).first<{ client_id: string } | undefined>('client_id'))?.client_id;
+}
+
+/** Sealed. */
+export async function findWebhookSecret(db: Queryable, miniappId: string): Promise<string | undefined> {
+  return (await db.sql('miniapp').where({ miniapp_id: miniappId }).first<{ webhook_secret: string | null } | undefined>('webhook_secret'))?.webhook_secret ?? undefined;
+}
+
+export async function setWebhookSecret(tx: Transaction, miniappId: string, sealed: string, now: number): Promise<void> {
+  await tx.sql('miniapp').where({ miniapp_id: miniappId }).update({ webhook_secret: sealed, updated_at: now });
 }

@@ -138,6 +138,14 @@ export function miniappRoutes({ miniapps, isPrivilegedScope }: MiniAppRoutesDepe
     rejectMiniApp: moving((_request, app) => [...(app.status === 'submitted' ? (['begin_review'] as const) : []), 'reject']),
     suspendMiniApp: moving(() => ['suspend']),
     reinstateMiniApp: moving(() => ['reinstate']),
+    rotateMiniAppSecret: async (request) => {
+      const { secret: which, overlap_seconds: overlapSeconds } = request.body as { secret: 'client' | 'webhook'; overlap_seconds: number };
+      const by = request.principal.kind === 'developer' ? { developer: request.principal.userId } : administrator(request);
+      const app = 'developer' in by ? await miniapps.getManaged(by.developer, idIn(request)) : await miniapps.get(idIn(request));
+      const { secret, clientId, oldUntil } = await miniapps.rotateSecret(app.miniappId, by, which, overlapSeconds * 1000);
+      const named = which === 'client' ? { client_id: clientId, client_secret: secret } : { webhook_secret: secret };
+      return answer({ miniapp_id: app.miniappId, ...named, previous_valid_until: isoTime(oldUntil) });
+    },
     classifyMiniApp: async (request) => answer(statusBody(await miniapps.classify(idIn(request), administrator(request), (request.body as { classification: Classification }).classification))),
   };
 }

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { tmcp, type Answer } from '../support/tmcp.ts';
 
-const commands = ['start', 'register', 'doctor', 'migrate', 'keys list', 'keys rotate', 'keys add', 'admin token', 'admin tokens list', 'admin tokens revoke', 'queue list', 'queue show', 'queue replay', 'queue discard', 'backup'];
+const commands = ['start', 'register', 'doctor', 'migrate', 'keys list', 'keys rotate', 'keys add', 'admin token', 'admin tokens list', 'admin tokens revoke', 'wallet credit', 'wallet freeze', 'wallet unfreeze', 'wallet verify', 'wallet audit', 'queue list', 'queue show', 'queue replay', 'queue discard', 'backup'];
 
 describe('command line: usage', function () {
   this.timeout(60_000);
@@ -36,6 +36,7 @@ describe('command line: usage', function () {
     ['a number that is none', ['queue', 'list', '--limit', 'x'], /whole number from 1 to 100000/],
     ['a number that is too large', ['admin', 'token', '--name', 'a', '--days', '4000'], /whole number from 1 to 3650/],
     ['a name that would break a list', ['admin', 'token', '--name', 'a\nb'], /1 to 100 characters/],
+    ['a level that is none', ['wallet', 'verify', '@a:example.org', '4'], /whole number from 1 to 3/],
     ['a state that is none', ['queue', 'list', '--state', 'done'], /Allowed choices are parked, queued/],
     ['no job to replay', ['queue', 'replay'], /name the jobs, or give --all/],
     ['both jobs and all of them', ['queue', 'replay', 'job_a', '--all'], /name the jobs, or give --all/],

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Database } from '../../src/database/index.ts';
 import { createJobQueue, findJob, hasten, listJobs, Park, purgeFinished, RateLimited, replayJob, Unavailable, Worker, type Job, type JobKind, type Settlement } from '../../src/jobs/index.ts';
-import { beginHead, claimStreams, holdStream } from '../../src/jobs/repo.ts';
+import { beginHead, claimStreams, extendLeases, holdStream } from '../../src/jobs/repo.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { onBothDatabases, openTestDatabase } from '../support/databases.ts';
 import { recordingLog } from '../support/quiet-log.ts';
@@ -175,6 +175,22 @@ onBothDatabases('the job queue', (databases) => {
     expect(await database.inTransaction((tx) => holdStream(tx, first!))).to.equal(false);
     expect(await database.inTransaction((tx) => holdStream(tx, second!))).to.equal(true);
   });
+
+  // SQLite has one writer: nothing is held while something else is done.
+  if (databases.dialect === 'postgres') {
+    it('extends its leases past a stream that is held, instead of waiting for it with the others locked', async () => {
+      await put('held', {});
+      await put('free', {});
+      const now = systemClock.now();
+      const claims = await database.inTransaction((tx) => claimStreams(tx, 'worker', 2, now, now + 1000));
+      await database.inTransaction(async (tx) => {
+        await holdStream(tx, claims.find(({ stream }) => stream === 'held')!);
+        await extendLeases(database, 'worker', now + 5000);
+      });
+      const leases = await database.sql('job_stream').orderBy('stream').select<object[]>('stream', 'lease_until');
+      expect(leases).to.deep.equal([{ stream: 'free', lease_until: now + 5000 }, { stream: 'held', lease_until: now + 1000 }]);
+    });
+  }
 
   it('keeps a job until its time', async () => {
     const now = systemClock.now();

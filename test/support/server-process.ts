@@ -9,7 +9,7 @@ import { freePort, temporaryDirectory } from './temporary.ts';
 
 const START_LIMIT_MS = 20_000;
 const POLL_MS = 20;
-const program = join(import.meta.dirname, '../../src/cli/main.ts');
+const realProgram = join(import.meta.dirname, '../../src/cli/main.ts');
 
 /** Tokens of the registration file that ships for development; only loopback accepts them. */
 export const HS_TOKEN = 'development-only-hs-token-do-not-use-anywhere-else';
@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly databaseUrl?: string;
   readonly port?: number;
   readonly directory?: string;
+  /** Another program that serves the same; the real one by default. */
+  readonly program?: string;
   /** More configuration, as environment variables. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -48,9 +50,11 @@ export class ServerProcess {
   readonly directory: string;
   readonly logFile: string;
   readonly env: Readonly<Record<string, string>>;
+  readonly #program: string;
   #child: Child | undefined;
 
-  constructor(port: number, metricsPort: number, directory: string, env: Readonly<Record<string, string>>) {
+  constructor(port: number, metricsPort: number, directory: string, env: Readonly<Record<string, string>>, program = realProgram) {
+    this.#program = program;
     this.url = `http://127.0.0.1:${port}`;
     this.metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
     this.directory = directory;
@@ -62,7 +66,7 @@ export class ServerProcess {
   async start(): Promise<void> {
     const child = startChild({
       command: process.execPath,
-      args: ['--disable-warning=DEP0060', '--max-semi-space-size=4', program, 'start'],
+      args: ['--disable-warning=DEP0060', '--max-semi-space-size=4', this.#program, 'start'],
       directory: this.directory,
       logFile: this.logFile,
       lastSignal: 'SIGKILL',
@@ -127,7 +131,7 @@ export async function prepareServer(options: ServerOptions = {}): Promise<Server
     TMCP_METRICS_PORT: String(metricsPort),
     TMCP_LOG_FORMAT: 'json',
     ...options.env,
-  });
+  }, options.program);
   atEnd(() => server.kill());
   return server;
 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildApp, type App } from '../../src/app.ts';
+import { buildApp, type App, type AppDependencies } from '../../src/app.ts';
 import { loadConfig, loadRegistration } from '../../src/config/index.ts';
 import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
 import { BridgeHomeserver } from '../../src/matrix/index.ts';
@@ -31,7 +31,7 @@ export interface WholeServer {
 
 const dayMs = 24 * 60 * 60_000;
 
-export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}): Promise<WholeServer> {
+export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs'>> = {}): Promise<WholeServer> {
   const directory = temporaryDirectory('whole');
   const port = await freePort();
   const identity = await startIdentityServers();
@@ -62,7 +62,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
   });
   const keyRingPath = join(directory, 'key-ring.json');
   const keyRing = await openKeyRing({ path: keyRingPath, clock });
-  const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true });
+  const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true, ...parts });
   const server = createServer(app.http).listen(port, '127.0.0.1');
   await once(server, 'listening');
   await app.start();

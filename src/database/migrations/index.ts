@@ -5,7 +5,10 @@ import * as miniapps from './0003-miniapps.ts';
 import * as oauth from './0004-oauth.ts';
 import * as developers from './0005-developers.ts';
 import * as storage from './0006-storage.ts';
+import * as wallet from './0007-wallet.ts';
+import * as transfers from './0008-transfers.ts';
 import * as audit from './0010-audit.ts';
+import * as webhooks from './0011-webhooks.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -19,5 +22,8 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-oauth': oauth,
   '0005-developers': developers,
   '0006-storage': storage,
+  '0007-wallet': wallet,
+  '0008-transfers': transfers,
   '0010-audit': audit,
+  '0011-webhooks': webhooks,
 };

@@ -20,10 +20,18 @@ export interface IdentityServers {
   readonly codes: Map<string, { readonly challenge: string; readonly username: string }>;
   /** Access tokens that were made by signing in, and have not been ended. */
   readonly devices: Set<string>;
+  /** Rooms that our bot is in, when the test has any: then the homeserver is one that is there. */
+  readonly rooms: Map<string, StandInRoom>;
   /** Answers every request like this instead, where set. */
   failWith: number | undefined;
   readonly requests: { readonly path: string; readonly authorization: string | undefined }[];
   close(): Promise<void>;
+}
+
+export interface StandInRoom {
+  readonly members: Set<string>;
+  readonly joinRule?: string;
+  readonly encrypted?: boolean;
 }
 
 export const masClient = { clientId: '01HMASCLIENTOFTMCP0000000', clientSecret: 'mas secret: with+odd/characters' };
@@ -78,6 +86,24 @@ async function redeem(servers: IdentityServers, form: URLSearchParams, res: Serv
   send(res, 200, { access_token: token, token_type: 'Bearer', expires_in: 300, scope: 'openid' });
 }
 
+/** What Synapse answers about rooms to an application service's bot; 403 where it is not in the room, as there. */
+function answerAboutRooms(servers: IdentityServers, pathname: string, res: ServerResponse): boolean {
+  if (servers.rooms.size === 0) return false;
+  if (pathname === '/_matrix/client/versions') send(res, 200, { versions: ['v1.11'] });
+  else if (pathname === '/_matrix/client/v3/joined_rooms') send(res, 200, { joined_rooms: [...servers.rooms.keys()] });
+  else {
+    const [, roomId = '', what = ''] = /^\/_matrix\/client\/v3\/rooms\/([^/]+)\/(.+)$/.exec(pathname) ?? [];
+    if (what === '') return false;
+    const room = servers.rooms.get(decodeURIComponent(roomId));
+    if (room === undefined) send(res, 403, { errcode: 'M_FORBIDDEN', error: 'User not in room' });
+    else if (what === 'joined_members') send(res, 200, { joined: Object.fromEntries([...room.members].map((userId) => [userId, { display_name: userId.slice(1, userId.indexOf(':')), avatar_url: null }])) });
+    else if (what === 'state/m.room.join_rules/') send(res, 200, { join_rule: room.joinRule ?? 'invite' });
+    else if (what === 'state/m.room.encryption/' && room.encrypted === true) send(res, 200, { algorithm: 'm.megolm.v1.aes-sha2' });
+    else send(res, 404, { errcode: 'M_NOT_FOUND', error: 'Event not found.' });
+  }
+  return true;
+}
+
 async function answer(servers: IdentityServers, req: IncomingMessage, res: ServerResponse): Promise<void> {
   const url = new URL(req.url ?? '/', servers.url);
   servers.requests.push({ path: url.pathname, authorization: req.headers.authorization });
@@ -85,6 +111,7 @@ async function answer(servers: IdentityServers, req: IncomingMessage, res: Serve
     send(res, servers.failWith, { errcode: 'M_UNKNOWN', error: 'Internal server error' });
     return;
   }
+  if (answerAboutRooms(servers, url.pathname, res)) return;
   switch (url.pathname) {
     case '/_matrix/client/v3/account/whoami': {
       const account = servers.whoami.get((req.headers.authorization ?? '').replace('Bearer ', ''));
@@ -145,6 +172,7 @@ export async function startIdentityServers(): Promise<IdentityServers> {
     codes: new Map(),
     devices: new Set(),
     introspection: new Map(),
+    rooms: new Map(),
     failWith: undefined,
     requests: [],
     async close() {

@@ -1,0 +1,1 @@
+export { createIdempotency, type Idempotency, type KeyedRequest, type Steps } from './idempotency.ts';

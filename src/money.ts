@@ -1,0 +1,80 @@
+import type { Config } from './config/index.ts';
+import type { Database, Transaction } from './database/index.ts';
+import { createGifts, giftJobs, giftRoutes } from './gifts/index.ts';
+import type { Routes } from './http/index.ts';
+import { createIdempotency } from './idempotency/index.ts';
+import type { JobKind, JobQueue } from './jobs/index.ts';
+import type { Clock } from './kernel/clock.ts';
+import { invalidField } from './kernel/errors.ts';
+import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
+import { asCurrency } from './kernel/money.ts';
+import type { OwnNames } from './matrix/index.ts';
+import type { RoomEvents, SharedRooms } from './matrix/port.ts';
+import type { Audit } from './security/audit/index.ts';
+import type { KeyRing } from './security/key-ring.ts';
+import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
+import { createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet } from './wallet/index.ts';
+
+export interface MoneyDependencies {
+  readonly config: Config;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly keyRing: Pick<KeyRing, 'mac'>;
+  readonly queue: JobQueue;
+  readonly events: RoomEvents;
+  readonly names: OwnNames;
+  readonly sharedRooms: SharedRooms;
+  readonly proofs: TermsProof;
+  readonly audit: Pick<Audit, 'record'>;
+}
+
+/** The features that move money, put together. */
+export interface Money {
+  readonly wallet: Wallet;
+  readonly routes: Routes;
+  readonly jobs: Readonly<Record<string, JobKind>>;
+  readonly chores: readonly ((tx: Transaction, now: number) => Promise<unknown>)[];
+}
+
+const hourMs = 3_600_000;
+
+const transferPolicy = (section: Config['transfers']): TransferPolicy => ({
+  acceptance: section.recipient_acceptance,
+  acceptanceAbove: section.acceptance_above,
+  confirmMs: section.confirm_seconds * 1000,
+  acceptanceMs: section.acceptance_seconds * 1000,
+  secondEvent: section.send_second_event,
+});
+
+export function buildMoney(deps: MoneyDependencies): Money {
+  const { config, database, clock, keyRing, names } = deps;
+  const levels = levelsOf(config.wallet);
+  const defaultCurrency = asCurrency(config.wallet.default_currency);
+  const wallet = createWallet({ database, clock, levels, defaultCurrency });
+  const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
+  const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
+  const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: keyRing.mac('activation-url', walletId) }).toString()}`;
+  const record: RecordWalletChange = (tx, action, userId, details) => deps.audit.record(tx, { actor: { kind: 'user', id: userId }, action, target: { kind: 'user', id: userId }, details });
+  const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
+  const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
+  const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
+  const gifts = createGifts({ ...deps, wallet, activation, mayHaveWallet, policy: { randomAlgorithm, maxCount, confirmMs: giftConfirm * 1000, lifetimeMs: giftLifetime * 1000 } });
+  return {
+    wallet,
+    jobs: { ...transferJobs(transfers), ...giftJobs(gifts) },
+    routes: {
+      ...walletRoutes({
+      database,
+      accounts: createAccounts({ database, clock, wallet, levels, defaultCurrency, record }),
+      resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
+      activationUrl,
+      walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),
+      defaultCurrency,
+      enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
+      }),
+      ...transferRoutes({ database, transfers, wallet, idempotency }),
+      ...giftRoutes({ gifts, idempotency, clock }),
+    },
+    chores: [(tx, now) => idempotency.purge(tx, now)],
+  };
+}

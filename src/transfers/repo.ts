@@ -1,0 +1,102 @@
+import type { Queryable, Transaction } from '../database/index.ts';
+import { asRoomId, asUserId } from '../kernel/ids.ts';
+import { asCurrency } from '../kernel/money.ts';
+import { breaksOf, type Break } from '../wallet/index.ts';
+import type { TransferStatus } from './machine.ts';
+import type { Transfer } from './types.ts';
+
+interface TransferRow {
+  id: string;
+  payer: string;
+  payee: string;
+  amount: number;
+  currency: string;
+  note: string | null;
+  room_id: string | null;
+  room_encrypted: number;
+  status: TransferStatus;
+  acceptance_required: number;
+  txn_id: string | null;
+  reason: string | null;
+  created_at: number;
+  expires_at: number | null;
+  settled_at: number | null;
+}
+
+const fromRow = (row: TransferRow): Transfer => ({
+  id: row.id,
+  payer: asUserId(row.payer),
+  payee: asUserId(row.payee),
+  amountMinor: row.amount,
+  currency: asCurrency(row.currency),
+  note: row.note ?? undefined,
+  roomId: row.room_id === null ? undefined : asRoomId(row.room_id),
+  roomEncrypted: row.room_encrypted === 1,
+  status: row.status,
+  acceptanceRequired: row.acceptance_required === 1,
+  txnId: row.txn_id ?? undefined,
+  reason: row.reason ?? undefined,
+  createdAt: row.created_at,
+  expiresAt: row.expires_at ?? undefined,
+  settledAt: row.settled_at ?? undefined,
+});
+
+export async function insertTransfer(tx: Transaction, transfer: Transfer): Promise<void> {
+  const row: TransferRow = {
+    id: transfer.id,
+    payer: transfer.payer,
+    payee: transfer.payee,
+    amount: transfer.amountMinor,
+    currency: transfer.currency,
+    note: transfer.note ?? null,
+    room_id: transfer.roomId ?? null,
+    room_encrypted: transfer.roomEncrypted ? 1 : 0,
+    status: transfer.status,
+    acceptance_required: transfer.acceptanceRequired ? 1 : 0,
+    txn_id: transfer.txnId ?? null,
+    reason: transfer.reason ?? null,
+    created_at: transfer.createdAt,
+    expires_at: transfer.expiresAt ?? null,
+    settled_at: transfer.settledAt ?? null,
+  };
+  await tx.sql('p2p_transfer').insert(row);
+}
+
+export async function findTransfer(db: Queryable, id: string): Promise<Transfer | undefined> {
+  const row = await db.sql<TransferRow>('p2p_transfer').where({ id }).first();
+  return row === undefined ? undefined : fromRow(row);
+}
+
+/** The transfer, locked: whoever else wants to change it waits until this transaction ends. */
+export async function lockTransfer(tx: Transaction, id: string): Promise<Transfer | undefined> {
+  const query = tx.sql<TransferRow>('p2p_transfer').where({ id }).first();
+  const row = await (tx.dialect === 'postgres' ? query.forNoKeyUpdate() : query);
+  return row === undefined ? undefined : fromRow(row);
+}
+
+/** Writes where the transfer stands now; its terms are never written again. False when it is not in state `from` any more. */
+export async function moveTransfer(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<boolean> {
+  const { id, status, txnId, reason, expiresAt, settledAt } = transfer;
+  const changed = { status, txn_id: txnId ?? null, reason: reason ?? null, expires_at: expiresAt ?? null, settled_at: settledAt ?? null };
+  return (await tx.sql('p2p_transfer').where({ id, status: from }).update(changed)) === 1;
+}
+
+/** The money of every transfer is where its state says. */
+export async function auditTransfers(db: Queryable): Promise<Break[]> {
+  const where = (wrong: string): string => `
+    SELECT p.id, p.status, t.kind, e.kind AS ended_by FROM p2p_transfer p LEFT JOIN ledger_transfer t ON t.id = p.txn_id LEFT JOIN ledger_transfer e ON e.pending_id = t.id
+    WHERE ${wrong}`;
+  return [
+    ...(await breaksOf(db, 'a transfer has money in the ledger exactly when it was confirmed', where(`(p.status IN ('completed', 'pending_recipient_acceptance', 'rejected') AND t.id IS NULL) OR (p.status = 'pending_authorization' AND t.id IS NOT NULL)`))),
+    ...(await breaksOf(db, 'the money of a transfer is where its state says', where(`t.id IS NOT NULL AND NOT (
+      (p.status = 'completed' AND ((p.acceptance_required = 0 AND t.kind = 'single') OR (p.acceptance_required = 1 AND t.kind = 'pending' AND COALESCE(e.kind, '') = 'post')))
+      OR (p.status = 'pending_recipient_acceptance' AND t.kind = 'pending' AND e.id IS NULL)
+      OR (p.status IN ('cancelled', 'rejected', 'expired') AND t.kind = 'pending' AND COALESCE(e.kind, '') = 'void'))`))),
+    ...(await breaksOf(db, 'the ledger booked the terms of the transfer', `
+      SELECT p.id, p.amount, t.amount AS booked, d.owner AS debited, c.owner AS credited FROM p2p_transfer p JOIN ledger_transfer t ON t.id = p.txn_id
+      JOIN ledger_account d ON d.id = t.debit JOIN ledger_account c ON c.id = t.credit
+      WHERE t.amount <> p.amount OR t.currency <> p.currency OR t.ref <> p.id OR d.owner <> p.payer OR c.owner <> p.payee`)),
+    ...(await breaksOf(db, 'every booked transfer between people is one of theirs, once', `
+      SELECT t.id, t.ref FROM ledger_transfer t LEFT JOIN p2p_transfer p ON p.txn_id = t.id WHERE t.code = 'p2p' AND t.kind IN ('single', 'pending') AND p.id IS NULL`)),
+  ];
+}

@@ -1,0 +1,12 @@
+export type { Movement, MovementCode, Party, ReleaseOutcome, UserStatus, Wallet, WalletRecord } from './port.ts';
+export { statusOf } from './port.ts';
+export { createWallet, type WalletDependencies } from './wallet.ts';
+export { createWalletAdministration, type RecordWalletChange, type WalletAdministration } from './administration.ts';
+export { levelsOf, highestLevel, type LevelTable } from './levels.ts';
+export { auditLedger, breaksOf, totalsOf, type Break, type BooksTotal } from './ledger/audit-repo.ts';
+export { createAccounts } from './accounts.ts';
+export { createResolution } from './resolution.ts';
+export { readRoomId, readUserId, walletRoutes } from './routes.ts';
+export { mfaRequired, noFactors, requireProof, type JudgedProof, type MoneyTerms, type TermsProof } from './terms-proof.ts';
+export { reserveWalletId } from './repo.ts';
+export { createActivationNotice, type ActivationNotice } from './activation.ts';

@@ -1,0 +1,101 @@
+import type { Queryable, Transaction } from '../database/index.ts';
+import { asUserId, type UserId } from '../kernel/ids.ts';
+import { asCurrency, type Currency, type Money } from '../kernel/money.ts';
+import type { LimitWindow } from './levels.ts';
+import type { WalletRecord } from './port.ts';
+
+interface WalletRow {
+  user_id: string;
+  wallet_id: string;
+  currency: string;
+  level: number;
+  daily_limit_minor: number | null;
+  created_at: number;
+  activated_at: number | null;
+  terms_version: string | null;
+  frozen_at: number | null;
+  frozen_reason: string | null;
+}
+
+const fromRow = (row: WalletRow): WalletRecord => ({
+  userId: asUserId(row.user_id),
+  walletId: row.wallet_id,
+  currency: asCurrency(row.currency),
+  level: row.level,
+  dailyLimitMinor: row.daily_limit_minor ?? undefined,
+  createdAt: row.created_at,
+  activatedAt: row.activated_at ?? undefined,
+  frozenAt: row.frozen_at ?? undefined,
+});
+
+/** The id that access tokens carry already: reserved by the authorization server at a user's first exchange, or here (decision D3). */
+export async function reserveWalletId(db: Queryable, userId: UserId, newWalletId: string, now: number): Promise<string> {
+  await db.sql('wallet_identity').insert({ user_id: userId, wallet_id: newWalletId, created_at: now }).onConflict('user_id').ignore();
+  return (await db.sql<{ user_id: string; wallet_id: string }>('wallet_identity').where({ user_id: userId }).first('wallet_id'))!.wallet_id;
+}
+
+/** Writes the wallet where there is none; two requests may try at once. */
+export async function insertWallet(tx: Transaction, wallet: Pick<WalletRecord, 'userId' | 'walletId' | 'currency' | 'createdAt'>): Promise<boolean> {
+  const rows = await tx
+    .sql('wallet')
+    .insert({ user_id: wallet.userId, wallet_id: wallet.walletId, currency: wallet.currency, level: 0, created_at: wallet.createdAt })
+    .onConflict('user_id')
+    .ignore()
+    .returning<object[]>('user_id');
+  return rows.length === 1;
+}
+
+export async function findWallet(db: Queryable, userId: UserId): Promise<WalletRecord | undefined> {
+  const row = await db.sql<WalletRow>('wallet').where({ user_id: userId }).first();
+  return row === undefined ? undefined : fromRow(row);
+}
+
+export async function listWallets(db: Queryable, userIds: readonly UserId[]): Promise<Map<UserId, WalletRecord>> {
+  const rows = await db.sql<WalletRow>('wallet').whereIn('user_id', userIds);
+  return new Map(rows.map((row) => [asUserId(row.user_id), fromRow(row)]));
+}
+
+export async function setOwnDailyLimit(tx: Transaction, userId: UserId, dailyLimitMinor: number): Promise<void> {
+  await tx.sql('wallet').where({ user_id: userId }).update({ daily_limit_minor: dailyLimitMinor });
+}
+
+/** False when it was activated before. */
+export async function markActivated(tx: Transaction, userId: UserId, level: number, termsVersion: string | undefined, now: number): Promise<boolean> {
+  return (await tx.sql('wallet').where({ user_id: userId, activated_at: null }).update({ activated_at: now, level, terms_version: termsVersion ?? null })) === 1;
+}
+
+/** False for a wallet that is not there or not activated. */
+export async function setLevel(tx: Transaction, userId: UserId, level: number): Promise<boolean> {
+  return (await tx.sql('wallet').where({ user_id: userId }).whereNotNull('activated_at').update({ level })) === 1;
+}
+
+/** False when there is no such wallet, or it is in that state already. */
+export async function setFrozen(tx: Transaction, userId: UserId, frozen: { readonly at: number; readonly reason: string } | undefined): Promise<boolean> {
+  const query = tx.sql('wallet').where({ user_id: userId });
+  void (frozen === undefined ? query.whereNotNull('frozen_at') : query.whereNull('frozen_at'));
+  return (await query.update({ frozen_at: frozen?.at ?? null, frozen_reason: frozen?.reason ?? null })) === 1;
+}
+
+export interface LimitUsage {
+  readonly used: number;
+  readonly reserved: number;
+}
+
+const limitKey = (userId: UserId, currency: Currency, { period, startsAt }: LimitWindow) => ({ user_id: userId, currency, period, starts_at: startsAt });
+
+export async function findLimitUsage(db: Queryable, userId: UserId, currency: Currency, window: LimitWindow): Promise<LimitUsage> {
+  const row = await db.sql<LimitUsage>('limit_usage').where(limitKey(userId, currency, window)).first('used', 'reserved');
+  return row ?? { used: 0, reserved: 0 };
+}
+
+/** Counts an amount towards a window unless that would go over `limit`; then it returns false. */
+export async function countTowardsLimit(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, window: LimitWindow, limit: number, as: 'used' | 'reserved'): Promise<boolean> {
+  const key = limitKey(userId, currency, window);
+  await tx.sql('limit_usage').insert({ ...key, used: 0, reserved: 0 }).onConflict(['user_id', 'currency', 'period', 'starts_at']).ignore();
+  return (await tx.sql('limit_usage').where(key).andWhereRaw('used + reserved + ? <= ?', [amountMinor, limit]).increment(as, amountMinor)) === 1;
+}
+
+/** What was reserved is spent, or free again. */
+export async function endReservation(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, window: LimitWindow, spent: boolean): Promise<void> {
+  await tx.sql('limit_usage').where(limitKey(userId, currency, window)).update({ reserved: tx.sql.raw('reserved - ?', [amountMinor]), used: tx.sql.raw('used + ?', [spent ? amountMinor : 0]) });
+}

@@ -1,0 +1,181 @@
+import type { Database, Queryable, Transaction } from '../database/index.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { AppError } from '../kernel/errors.ts';
+import { newId, type UserId } from '../kernel/ids.ts';
+import { amountNumber, type Currency, type Money } from '../kernel/money.ts';
+import { insertHistory, setHistoryStatus, type HistoryEntry, type HistoryStatus } from './history-repo.ts';
+import { availableIn, createLedger, insufficient, type Ledger } from './ledger/ledger.ts';
+import { findAccount, findOwner, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
+import { limitsOf, maySendAt, windowsAt, type LevelTable, type Limits, type LimitWindow, type Period } from './levels.ts';
+import { statusOf, type Movement, type MovementCode, type Party, type Wallet, type WalletRecord } from './port.ts';
+import { countTowardsLimit, endReservation, findLimitUsage, findWallet, insertWallet, reserveWalletId } from './repo.ts';
+
+export interface WalletDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly levels: LevelTable;
+  readonly defaultCurrency: Currency;
+}
+
+const accountOf = (party: Party): AccountOwner => {
+  if ('user' in party) return { kind: 'wallet', owner: party.user };
+  if ('miniapp' in party) return { kind: 'merchant', owner: party.miniapp };
+  return 'gift' in party ? { kind: 'gift_escrow', owner: party.gift } : { kind: 'equity', owner: '' };
+};
+
+/** How a movement is called in the history of whom it is taken from, and of whom it goes to. */
+const historyTypes: Readonly<Record<MovementCode, { readonly sent?: string; readonly received?: string }>> = {
+  deposit: { received: 'deposit' },
+  p2p: { sent: 'p2p_sent', received: 'p2p_received' },
+  gift: { sent: 'gift_sent' },
+  gift_share: { received: 'gift_received' },
+  gift_return: { received: 'gift_returned' },
+  payment: { sent: 'payment_sent' },
+  refund: { received: 'refund_received' },
+};
+
+export const suspended = (): AppError => new AppError('USER_SUSPENDED', 'This account is suspended');
+const notYet = (): AppError => new AppError('P2P_SEND_NOT_ALLOWED', 'The account has to be activated before it can send money');
+
+const exceeded: Readonly<Record<Period, (limit: Money) => AppError>> = {
+  day: ({ amountMinor, currency }) => new AppError('DAILY_LIMIT_EXCEEDED', 'The daily limit is reached', { details: { daily_limit: amountNumber(amountMinor, currency), currency } }),
+  month: ({ amountMinor, currency }) => new AppError('MONTHLY_LIMIT_EXCEEDED', 'The monthly limit is reached', { details: { monthly_limit: amountNumber(amountMinor, currency), currency } }),
+};
+
+const limitOfPeriod = (limits: Limits, period: Period): number => (period === 'day' ? limits.daily : limits.monthly);
+
+/** The embedded ledger's side of the port. */
+class LedgerWallet implements Wallet {
+  readonly #deps: WalletDependencies;
+  readonly #ledger: Ledger;
+
+  constructor(deps: WalletDependencies) {
+    this.#deps = deps;
+    this.#ledger = createLedger(deps.clock);
+  }
+
+  find(userId: UserId, db: Queryable = this.#deps.database): Promise<WalletRecord | undefined> {
+    return findWallet(db, userId);
+  }
+
+  async open(tx: Transaction, userId: UserId, currency: Currency = this.#deps.defaultCurrency): Promise<WalletRecord> {
+    const known = await findWallet(tx, userId);
+    if (known !== undefined) return known;
+    const now = this.#deps.clock.now();
+    const walletId = await reserveWalletId(tx, userId, newId('tw'), now);
+    await insertWallet(tx, { userId, walletId, currency, createdAt: now });
+    return (await findWallet(tx, userId))!;
+  }
+
+  async requireMaySend(userId: UserId, money: Money, db: Queryable = this.#deps.database): Promise<WalletRecord> {
+    const wallet = await findWallet(db, userId);
+    if (wallet === undefined) throw notYet();
+    const limits = this.#requireSendable(wallet, money);
+    for (const window of windowsAt(this.#deps.clock.now())) {
+      const { used, reserved } = await findLimitUsage(db, userId, money.currency, window);
+      const limit = limitOfPeriod(limits, window.period);
+      if (used + reserved + money.amountMinor > limit) throw exceeded[window.period]({ ...money, amountMinor: limit });
+    }
+    return wallet;
+  }
+
+  async requireFunds(userId: UserId, money: Money, db: Queryable = this.#deps.database): Promise<void> {
+    const account = await findAccount(db, accountOf({ user: userId }), money.currency);
+    if (account === undefined || availableIn(account) < money.amountMinor) throw insufficient(account, money);
+  }
+
+  async requireMayReceive(userId: UserId, db: Queryable = this.#deps.database): Promise<void> {
+    if ((await findWallet(db, userId))?.frozenAt !== undefined) throw suspended();
+  }
+
+  async transfer(tx: Transaction, movement: Movement): Promise<string> {
+    await this.#prepare(tx, movement);
+    const transfer = await this.#ledger.transfer(tx, this.#entryOf(movement));
+    await this.#countAndNote(tx, movement, transfer, 'used');
+    return transfer.id;
+  }
+
+  async hold(tx: Transaction, movement: Movement): Promise<string> {
+    await this.#prepare(tx, movement);
+    const transfer = await this.#ledger.hold(tx, this.#entryOf(movement));
+    await this.#countAndNote(tx, movement, transfer, 'reserved');
+    return transfer.id;
+  }
+
+  async capture(tx: Transaction, holdId: string): Promise<void> {
+    const hold = await this.#ledger.post(tx, holdId);
+    await this.#settle(tx, hold, true, 'completed');
+  }
+
+  async release(tx: Transaction, holdId: string, outcome: 'cancelled' | 'rejected' | 'expired'): Promise<void> {
+    const hold = await this.#ledger.void(tx, holdId);
+    await this.#settle(tx, hold, false, outcome);
+  }
+
+  async available(db: Queryable, party: Exclude<Party, { outside: true }>, currency: Currency): Promise<number> {
+    const account = await findAccount(db, accountOf(party), currency);
+    return account === undefined ? 0 : availableIn(account);
+  }
+
+  /** Rows that may have to be made come before any that is locked. */
+  async #prepare(tx: Transaction, { from, to, currency }: Movement): Promise<void> {
+    if ('user' in to) {
+      const payee = await this.open(tx, to.user, currency);
+      if (payee.frozenAt !== undefined && 'user' in from) throw suspended();
+    }
+    if ('user' in from && (await findWallet(tx, from.user)) === undefined) throw notYet();
+  }
+
+  #entryOf(movement: Movement) {
+    const { amountMinor, currency, code, ref } = movement;
+    return { debit: accountOf(movement.from), credit: accountOf(movement.to), amountMinor, currency, code, ref, limited: 'user' in movement.from };
+  }
+
+  async #countAndNote(tx: Transaction, movement: Movement, transfer: LedgerTransfer, as: 'used' | 'reserved'): Promise<void> {
+    if ('user' in movement.from) await this.#count(tx, movement.from.user, transfer, as);
+    await insertHistory(tx, historyOf(movement, transfer, as === 'used' ? 'completed' : 'pending'));
+  }
+
+  async #count(tx: Transaction, userId: UserId, transfer: LedgerTransfer, as: 'used' | 'reserved'): Promise<void> {
+    // Read again under the lock of the payer's account: two at once must not both believe the other had not begun.
+    const limits = this.#requireSendable((await findWallet(tx, userId))!, transfer);
+    for (const window of windowsAt(transfer.createdAt)) {
+      const limit = limitOfPeriod(limits, window.period);
+      if (!(await countTowardsLimit(tx, userId, transfer, window, limit, as))) throw exceeded[window.period]({ amountMinor: limit, currency: transfer.currency });
+    }
+  }
+
+  /** @throws AppError unless the wallet may send this much at once; returns its limits */
+  #requireSendable(wallet: WalletRecord, { amountMinor, currency }: Money): Limits {
+    if (wallet.frozenAt !== undefined) throw suspended();
+    if (!maySendAt(wallet.level) || statusOf(wallet) !== 'active') throw notYet();
+    const limits = limitsOf(this.#deps.levels, wallet, currency);
+    if (amountMinor > limits.transaction) {
+      throw new AppError('AMOUNT_EXCEEDS_LIMIT', 'The amount is above what this wallet may send at once', { details: { transaction_limit: amountNumber(limits.transaction, currency), currency } });
+    }
+    return limits;
+  }
+
+  /** The windows of a hold are those in which it was made, however late it ends. */
+  async #settle(tx: Transaction, hold: LedgerTransfer, spent: boolean, status: HistoryStatus): Promise<void> {
+    if (hold.limited) {
+      const payer = await findOwner(tx, hold.debit);
+      const windows: readonly LimitWindow[] = windowsAt(hold.createdAt);
+      for (const window of windows) await endReservation(tx, payer, hold, window, spent);
+    }
+    await setHistoryStatus(tx, hold.id, status);
+  }
+}
+
+function historyOf(movement: Movement, transfer: LedgerTransfer, status: HistoryStatus): (HistoryEntry & { roomId: Movement['roomId'] })[] {
+  const { from, to, shownFrom, code } = movement;
+  const [payer, payee] = ['user' in from ? from.user : undefined, 'user' in to ? to.user : undefined];
+  const { sent, received } = historyTypes[code];
+  const common = { txnId: transfer.id, amountMinor: transfer.amountMinor, currency: transfer.currency, from: payer ?? shownFrom, to: payee, status, ref: transfer.ref, note: movement.note, roomId: movement.roomId, createdAt: transfer.createdAt };
+  return [
+    ...(payer !== undefined && sent !== undefined ? [{ ...common, userId: payer, type: sent }] : []),
+    ...(payee !== undefined && received !== undefined ? [{ ...common, userId: payee, type: received }] : []),
+  ];
+}
+
+export const createWallet = (deps: WalletDependencies): Wallet => new LedgerWallet(deps);

@@ -1,0 +1,171 @@
+import { expect } from 'chai';
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openDatabase, type Database } from '../../src/database/index.ts';
+import { auditGifts } from '../../src/gifts/index.ts';
+import { asUserId } from '../../src/kernel/ids.ts';
+import { auditTransfers } from '../../src/transfers/index.ts';
+import { auditLedger, createWallet, createWalletAdministration, totalsOf, type Break } from '../../src/wallet/index.ts';
+import { limits, usd } from '../wallet/support.ts';
+import { firstPartyToken } from '../support/api.ts';
+import { onBothDatabases } from '../support/databases.ts';
+import { eventually } from '../support/eventually.ts';
+import { prepareServer, type ServerProcess } from '../support/server-process.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+import { tmcpJson } from '../support/tmcp.ts';
+import { BankClient, newLedger, type ClientOptions, type Ledger } from './bank/client.ts';
+import { startBankHomeserver, type BankHomeserver } from './bank/homeserver.ts';
+
+/** How long the clients go on; for a long run set `TMCP_TEST_BANK_SECONDS`. */
+const SECONDS = Number(process.env.TMCP_TEST_BANK_SECONDS ?? 15);
+/** A slow machine takes its time to start a server again: then it goes on for longer. */
+const LEAST_KILLS = 4;
+const PEOPLE = ['ann', 'ben', 'cat', 'dan', 'eva', 'fox', 'gus', 'hal'];
+const EACH_MINOR = 100_000;
+const SETTLED_WITHIN_MS = 60_000 + SECONDS * 1000;
+
+const userOf = (name: string): string => `@${name}:example.org`;
+
+onBothDatabases('the bank under kill -9', (databases) => {
+  let homeserver: BankHomeserver;
+  let database: Database;
+  let servers: ServerProcess[];
+  const ledger: Ledger = newLedger();
+
+  before(async function () {
+    this.timeout(60_000);
+    homeserver = await startBankHomeserver(PEOPLE);
+    const url = await databases.createUrl();
+    const directory = temporaryDirectory('bank');
+    // Two servers where two may be: what they must agree on goes through the database.
+    const count = databases.dialect === 'postgres' ? 2 : 1;
+    servers = [];
+    for (let n = 0; n < count; n += 1) {
+      servers.push(
+        await prepareServer({
+          program: join(import.meta.dirname, 'bank/server.ts'),
+          databaseUrl: url,
+          env: {
+            TMCP_SERVER_PUBLIC_URL: 'http://127.0.0.1:20000',
+            TMCP_SECURITY_KEY_RING: join(directory, 'key-ring.json'),
+            TMCP_HOMESERVER_URL: homeserver.url,
+            TMCP_HOMESERVER_DOMAIN: 'example.org',
+            TMCP_LOG_LEVEL: 'warn',
+            TMCP_JOBS_LEASE_SECONDS: '5',
+            TMCP_TRANSFERS_RECIPIENT_ACCEPTANCE: 'above',
+            TMCP_TRANSFERS_ACCEPTANCE_ABOVE: '5',
+            // So short that much of what waits is overtaken by its deadline.
+            TMCP_TRANSFERS_ACCEPTANCE_SECONDS: '3',
+            TMCP_GIFTS_LIFETIME_SECONDS: '3',
+          },
+        }),
+      );
+    }
+    for (const server of servers) await server.start();
+    database = openDatabase({ url, poolSize: 4, busyTimeoutMs: 10_000, lockTimeoutMs: 10_000 });
+    const clock = { now: () => Date.now() };
+    const wallet = createWallet({ database, clock, levels: [limits, limits, limits], defaultCurrency: usd });
+    for (const name of PEOPLE) {
+      await createWalletAdministration({ database, clock, wallet, record: () => Promise.resolve() }).credit(asUserId(userOf(name)), { amountMinor: EACH_MINOR, currency: usd }, 'Start');
+    }
+    await database.sql('wallet').update({ activated_at: Date.now(), level: 3 });
+  });
+  after(async () => {
+    for (const server of servers ?? []) await server.stop();
+    await database?.close();
+    await homeserver?.close();
+  });
+
+  const count = async (table: string, where: object = {}): Promise<number> => Number((await database.sql(table).where(where).count<{ n: number | string }[]>({ n: '*' }))[0]?.n);
+  const audit = async (): Promise<Break[]> =>
+    // One connection, and on PostgreSQL one snapshot: servers may be running.
+    database.dialect === 'sqlite'
+      ? database.inTransaction(async (tx) => [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx))])
+      : database.inTransaction(async (tx) => {
+          await tx.sql.raw('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+          return [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx))];
+        });
+  const assertBooks = async (): Promise<void> => {
+    expect(await audit()).to.deep.equal([]);
+    expect((await totalsOf(database)).map(({ currency, inside }) => [currency, inside])).to.deep.equal([['USD', String(EACH_MINOR * PEOPLE.length)]]);
+  };
+  const sentTo = (type: string): Record<string, unknown>[] => homeserver.sent.filter((event) => event.room_id === homeserver.roomId && event.type === type).map(({ content }) => content);
+  const tally = (ids: readonly unknown[]): Map<unknown, number> => ids.reduce<Map<unknown, number>>((counts, id) => counts.set(id, (counts.get(id) ?? 0) + 1), new Map<unknown, number>());
+  const column = (table: string, name: string, where: object | string): Promise<unknown[]> => (typeof where === 'string' ? database.sql(table).whereRaw(where) : database.sql(table).where(where)).pluck(name);
+
+  it(`keeps every cent through ${SECONDS} s of transfers and gifts`, async function () {
+    this.timeout(SECONDS * 1000 + 120_000);
+    const deadline = Date.now() + SECONDS * 1000;
+    let over = false;
+    const shared: Pick<ClientOptions, 'urls' | 'roomId' | 'ledger' | 'gifts' | 'waiting' | 'isOver'> = { urls: servers.map(({ url }) => url), roomId: homeserver.roomId, ledger, gifts: [], waiting: [], isOver: () => over };
+    const clients = await Promise.all(
+      PEOPLE.map(async (name) => new BankClient({ ...shared, me: userOf(name), others: PEOPLE.filter((other) => other !== name).map(userOf), token: await firstPartyToken(servers[0]!.url, `syt_${name}`, 'tmcp_p2p') })),
+    );
+    const running = Promise.all(clients.map((client) => client.run()));
+    let kills = 0;
+    while (Date.now() < deadline || kills < LEAST_KILLS) {
+      await delay(randomInt(200, 2500));
+      const server = servers[randomInt(servers.length)]!;
+      await server.kill();
+      kills += 1;
+      await assertBooks();
+      await server.start();
+    }
+    over = true;
+    await running;
+    await assertBooks();
+    console.log(`      ${kills} kills, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened`);
+    expect(ledger.wrong).to.deep.equal([]);
+  });
+
+  it('brought everything to an end, with the money of what expired back where it came from', async function () {
+    this.timeout(SETTLED_WITHIN_MS + 5000);
+    const open = async (): Promise<number> => (await count('p2p_transfer', { status: 'pending_recipient_acceptance' })) + (await count('gift', { status: 'active' })) + (await count('gift', { status: 'partially_opened' }));
+    await eventually(async () => expect(await open()).to.equal(0), { description: 'every deadline is kept', timeoutMs: SETTLED_WITHIN_MS });
+    await assertBooks();
+    const held = await database.sql('ledger_account').whereNot({ dr_pending: 0 }).orWhereNot({ cr_pending: 0 }).select('id');
+    const inEscrow = await database.sql('ledger_account').where({ kind: 'gift_escrow' }).andWhereRaw('cr_posted <> dr_posted').select('id');
+    expect([held, inEscrow]).to.deep.equal([[], []]);
+    console.log(`      ${await count('p2p_transfer', { status: 'expired' })} transfers and ${await count('gift', { status: 'expired' })} gifts expired`);
+  });
+
+  it('executed no key twice, and did all that it had acknowledged', async () => {
+    expect([...ledger.answers].filter(([, answers]) => answers.size !== 1)).to.deep.equal([]);
+    expect((await count('p2p_transfer')) + (await count('gift'))).to.equal(ledger.answers.size);
+    expect(await count('idempotency_key')).to.equal(ledger.answers.size);
+    const done = new Set([...(await column('p2p_transfer', 'id', 'txn_id IS NOT NULL')), ...(await column('gift', 'id', `status <> 'pending_authorization'`))]);
+    expect([...ledger.confirmed].filter((id) => !done.has(id))).to.deep.equal([]);
+    const shares = await database.sql<{ gift_id: string; opened_by: string; amount: number }>('gift_share').whereNotNull('opened_by');
+    const amounts = new Map(shares.map(({ gift_id, opened_by, amount }) => [`${gift_id} ${opened_by}`, amount]));
+    for (const [who, amount] of ledger.opened) expect(amounts.get(who), who).to.equal(amount);
+  });
+
+  it('announced everything exactly once', async function () {
+    this.timeout(SETTLED_WITHIN_MS + 5000);
+    await eventually(async () => expect(await count('job', { kind: 'matrix.event', state: 'queued' })).to.equal(0), { description: 'every event is sent', timeoutMs: SETTLED_WITHIN_MS });
+    expect(await count('job', { state: 'parked' })).to.equal(0);
+    const once = (announced: readonly unknown[], expected: readonly unknown[]): void => {
+      expect([...tally(announced)].filter(([, times]) => times !== 1)).to.deep.equal([]);
+      expect(announced).to.have.members(expected);
+    };
+    once(sentTo('m.tween.wallet.p2p').map(({ transfer_id: id }) => id), await column('p2p_transfer', 'id', 'txn_id IS NOT NULL'));
+    once(sentTo('m.tween.wallet.p2p.status').map(({ transfer_id: id }) => id), await column('p2p_transfer', 'id', `acceptance_required = 1 AND txn_id IS NOT NULL AND status <> 'pending_recipient_acceptance'`));
+    once(sentTo('m.tween.gift').map(({ gift_id: id }) => id), await column('gift', 'id', {}));
+    once(sentTo('m.tween.gift.expired').map(({ gift_id: id }) => id), await column('gift', 'id', { status: 'expired' }));
+    const opened = await database.sql<{ gift_id: string; opened_by: string }>('gift_share').whereNotNull('opened_by');
+    once(sentTo('m.tween.gift.opened').map(({ gift_id: id, opened_by: by }) => `${String(id)} ${String(by)}`), opened.map(({ gift_id, opened_by }) => `${gift_id} ${opened_by}`));
+  });
+
+  it('related each later event to the first of its transfer or gift, across restarts', async () => {
+    const first = new Map(homeserver.sent.map(({ event_id: eventId, type, content }) => [type === 'm.tween.gift' ? String(content.gift_id) : type === 'm.tween.wallet.p2p' ? String(content.transfer_id) : '', eventId]));
+    const later = ['m.tween.wallet.p2p.status', 'm.tween.gift.opened', 'm.tween.gift.expired'].flatMap(sentTo);
+    const wrong = later.filter((content) => (content['m.relates_to'] as { event_id: string } | undefined)?.event_id !== first.get(String(content.transfer_id ?? content.gift_id)));
+    expect(wrong).to.deep.equal([]);
+  });
+
+  it('passes tmcp wallet audit beside the running server', async function () {
+    this.timeout(60_000);
+    expect(await tmcpJson(['wallet', 'audit', '--json'], { env: servers[0]!.env })).to.deep.include({ breaks: [] });
+  });
+});

@@ -1,0 +1,147 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { proofOf } from '../../http/wallet/fake-proofs.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly text: string;
+  // Tests look at whatever the body has.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly body: any;
+}
+
+/** What the clients were told, to be held against what the books say. */
+export interface Ledger {
+  /** Every different success that one key was answered with. */
+  readonly answers: Map<string, Set<string>>;
+  /** Transfers and gifts that were said to be confirmed. */
+  readonly confirmed: Set<string>;
+  /** Shares that were said to be opened: gift and opener. */
+  readonly opened: Map<string, number>;
+  /** Answers that nobody should ever get. */
+  readonly wrong: string[];
+  requests: number;
+}
+
+export const newLedger = (): Ledger => ({ answers: new Map(), confirmed: new Set(), opened: new Map(), wrong: [], requests: 0 });
+
+const chance = (percent: number): boolean => randomInt(100) < percent;
+const pick = <T>(list: readonly T[]): T => list[randomInt(list.length)]!;
+const cents = (amount: number): number => Math.round(amount * 100);
+
+export interface ClientOptions {
+  /** Where the servers are; any of them may be dead just now. */
+  readonly urls: readonly string[];
+  readonly me: string;
+  readonly others: readonly string[];
+  readonly token: string;
+  readonly roomId: string;
+  readonly ledger: Ledger;
+  /** Gifts that somebody may open, of everybody. */
+  readonly gifts: { readonly id: string; readonly giver: string }[];
+  /** Transfers that wait for somebody's acceptance. */
+  readonly waiting: { readonly id: string; readonly payer: string; readonly payee: string }[];
+  readonly isOver: () => boolean;
+}
+
+let serial = 0;
+
+/** Somebody who sends, gives, accepts and opens at random, repeats requests, and goes on after every lost answer. */
+export class BankClient {
+  readonly #options: ClientOptions;
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    while (!this.#options.isOver()) {
+      const what = randomInt(100);
+      if (what < 45) await this.#transfer();
+      else if (what < 60) await this.#give();
+      else if (what < 85) await this.#open();
+      else await this.#answer();
+    }
+  }
+
+  /** One request, until there is an answer: the same again after a lost one, however often. */
+  async #post(path: string, body: object): Promise<Reply> {
+    for (;;) {
+      const reply = await this.#once(path, body);
+      if (reply !== undefined && reply.status < 500 && reply.body.error?.code !== 'REQUEST_IN_PROGRESS') return reply;
+      await delay(randomInt(5, 60));
+    }
+  }
+
+  async #once(path: string, body: object): Promise<Reply | undefined> {
+    const { urls, token, ledger } = this.#options;
+    ledger.requests += 1;
+    try {
+      // A connection of its own each: one that dies with the server must not be tried again beneath us.
+      const response = await fetch(`${pick(urls)}${path}`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', connection: 'close' }, body: JSON.stringify(body), signal: AbortSignal.timeout(10_000) });
+      const text = await response.text();
+      if (response.status >= 500 && response.status !== 503) ledger.wrong.push(`${path} ${response.status} ${text}`);
+      return { status: response.status, text, body: JSON.parse(text) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A request with a key: sometimes twice at once, sometimes again later. All that succeed must say the same. */
+  async #keyed(path: string, key: string, body: object): Promise<Reply> {
+    const request = { ...body, idempotency_key: key };
+    const replies = await Promise.all(Array.from({ length: chance(25) ? 2 : 1 }, () => this.#post(path, request)));
+    if (chance(15)) replies.push(await this.#post(path, request));
+    const { answers } = this.#options.ledger;
+    const known = answers.get(key) ?? new Set<string>();
+    for (const { status, text } of replies) if (status === 200) known.add(text);
+    if (known.size > 0) answers.set(key, known);
+    return replies.find(({ status }) => status === 200) ?? replies[0]!;
+  }
+
+  async #transfer(): Promise<void> {
+    const { others, roomId, ledger, waiting, me } = this.#options;
+    const payee = pick(others);
+    const amountMinor = randomInt(1, 900);
+    const { status, body } = await this.#keyed('/wallet/v1/p2p/initiate', `t${(serial += 1)}`, { recipient: payee, amount: amountMinor / 100, currency: 'USD', room_id: roomId });
+    if (status !== 200) return;
+    const id = body.transfer_id as string;
+    const confirmations = await Promise.all(Array.from({ length: chance(20) ? 2 : 1 }, (_, n) => this.#post(`/wallet/v1/p2p/${id}/confirm`, { auth_proof: proofOf({ id, amountMinor, recipient: payee }, n) })));
+    for (const reply of confirmations) if (reply.status === 200) ledger.confirmed.add(id);
+    if (confirmations.some((reply) => reply.body.status === 'pending_recipient_acceptance')) waiting.push({ id, payer: me, payee });
+  }
+
+  async #give(): Promise<void> {
+    const { roomId, ledger, gifts, me } = this.#options;
+    const [key, count] = [`g${(serial += 1)}`, randomInt(1, 6)];
+    const amountMinor = randomInt(count, 600);
+    const { status, body } = await this.#keyed('/wallet/v1/gift/create', key, {
+      type: 'group',
+      room_id: roomId,
+      total_amount: amountMinor / 100,
+      currency: 'USD',
+      count,
+      distribution: pick(['random', 'equal']),
+      auth_proof: proofOf({ id: key, amountMinor, recipient: roomId }),
+    });
+    if (status !== 200) return;
+    ledger.confirmed.add(body.gift_id as string);
+    gifts.push({ id: body.gift_id as string, giver: me });
+  }
+
+  async #open(): Promise<void> {
+    const { gifts, ledger, me } = this.#options;
+    const gift = gifts.length === 0 ? undefined : pick(gifts.slice(-12));
+    if (gift === undefined) return this.#transfer();
+    const replies = await Promise.all(Array.from({ length: chance(25) ? 2 : 1 }, () => this.#post(`/wallet/v1/gift/${gift.id}/open`, {})));
+    for (const { status, body } of replies) if (status === 200) ledger.opened.set(`${gift.id} ${me}`, cents(body.amount_received as number));
+  }
+
+  async #answer(): Promise<void> {
+    const { waiting, me } = this.#options;
+    const mine = waiting.findIndex(({ payer, payee }) => payer === me || payee === me);
+    if (mine < 0) return this.#transfer();
+    const [transfer] = waiting.splice(mine, 1);
+    const what = transfer!.payee === me ? pick(['accept', 'accept', 'reject']) : 'cancel';
+    await this.#post(`/wallet/v1/p2p/${transfer!.id}/${what}`, {});
+  }
+}
