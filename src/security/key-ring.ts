@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes, type KeyObject } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { isRingFile, KeyRingError, nameOfRing, readOrMakeRing, readRing, secretBytes, type KeyRingOptions, type StoredKey } from './ring.ts';
 
@@ -43,14 +43,14 @@ export const sealingKeyOf = (sealed: string): string => sealed.split('.')[1] ?? 
 const boundTo = (purpose: string, associatedData: string): Buffer => Buffer.from(JSON.stringify([purpose, associatedData]));
 
 /** AES-256-GCM: initialization vector, ciphertext, tag. */
-function encrypt(key: Buffer, plaintext: Buffer, associatedData: Buffer): Buffer {
+function encrypt(key: KeyObject, plaintext: Buffer, associatedData: Buffer): Buffer {
   const iv = randomBytes(ivBytes);
   const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: tagBytes });
   cipher.setAAD(associatedData);
   return Buffer.concat([iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
-function decrypt(purpose: string, key: Buffer, sealed: Buffer, associatedData: Buffer): Buffer {
+function decrypt(purpose: string, key: KeyObject, sealed: Buffer, associatedData: Buffer): Buffer {
   if (sealed.length < ivBytes + tagBytes) throw new KeyRingError('not a sealed value');
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, ivBytes), { authTagLength: tagBytes });
   decipher.setAAD(associatedData);
@@ -77,7 +77,8 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   let lookedAt = clock.now();
   let readAt = -Infinity;
   let seen = versionOf(options);
-  const derived = new Map<string, Buffer>();
+  // As key objects: Node makes one of plain bytes anew for each cipher, which costs several times what a small cipher does.
+  const derived = new Map<string, KeyObject>();
 
   /** The key that seals: of the file as it is now, or was a few seconds ago. */
   const newest = (): StoredKey => {
@@ -96,15 +97,15 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     return keys.at(-1)!;
   };
 
-  const keyFor = (key: StoredKey, use: string): Buffer => {
+  const keyFor = (key: StoredKey, use: string): KeyObject => {
     const name = `${key.id} ${use}`;
-    let bytes = derived.get(name);
-    if (bytes === undefined) {
-      bytes = Buffer.from(hkdfSync('sha256', Buffer.from(key.secret, 'base64'), '', `tmcp ${use}`, secretBytes));
+    let made = derived.get(name);
+    if (made === undefined) {
+      made = createSecretKey(Buffer.from(hkdfSync('sha256', Buffer.from(key.secret, 'base64'), '', `tmcp ${use}`, secretBytes)));
       if (derived.size >= maxDerived) derived.delete(derived.keys().next().value!);
-      derived.set(name, bytes);
+      derived.set(name, made);
     }
-    return bytes;
+    return made;
   };
   const ownedUse = (purpose: string, owner: string): string => `seal-for ${JSON.stringify([purpose, owner])}`;
 

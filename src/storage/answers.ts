@@ -28,11 +28,11 @@ export const entryBody = (entry: Entry): object => ({
 
 const jsonOf = (json: string | undefined): JsonText | null => (json === undefined ? null : new JsonText(json));
 
-/** Specification section 10.3.2, "Get Value". */
-export const valueBody = (entry: OpenEntry): object => ({ ...entryBody(entry), value: jsonOf(entry.json) });
+/** Specification section 10.3.2, "Get Value": as text, because a batch has a hundred of them. `more` goes in front. */
+export const valueBody = (entry: OpenEntry, more: object = {}): JsonText => new JsonText(`${JSON.stringify({ ...more, ...entryBody(entry) }).slice(0, -1)},"value":${entry.json ?? 'null'}}`);
 
 export const changeBody = (entry: OpenEntry): object =>
-  entry.deletedAt === undefined ? { ...valueBody(entry), deleted: false } : { key: entry.key, rev: entry.rev, deleted: true, updated_at: isoTime(entry.updatedAt) };
+  entry.deletedAt === undefined ? valueBody(entry, { deleted: false }) : { key: entry.key, rev: entry.rev, deleted: true, updated_at: isoTime(entry.updatedAt) };
 
 export const usageBody = ({ bytes, keys, rev }: Usage, limits: Limits): object => ({
   current_usage_bytes: bytes,
