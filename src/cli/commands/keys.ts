@@ -118,7 +118,7 @@ export function addKeys(program: Command): void {
     .summary('sign access tokens with the next key')
     .description('Makes the next signing key, which has been published for a while, the current one, and prints its id. The one before it goes on verifying until the last token that it signed has expired.')
     .option('--storage', 'seal what mini-apps store with a new key of the key ring')
-    .addHelpText('after', '\nExamples: tmcp keys rotate\n          tmcp keys rotate --storage\nWith --storage it adds a key to the key ring, unless there is one that storage does not use yet, and has everything sealed anew; a server does that, and goes on where it stopped.')
+    .addHelpText('after', '\nExample: tmcp keys rotate\n          tmcp keys rotate --storage\nWith --storage it adds a key to the key ring, unless there is one that storage does not use yet, and has everything sealed anew; a server does that, and goes on where it stopped.')
     .action(rotate);
   keys
     .command('add')
