@@ -13,7 +13,7 @@ import type { RoomEvents, SharedRooms } from './matrix/port.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
-import { createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet } from './wallet/index.ts';
+import { activationPage, createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet } from './wallet/index.ts';
 
 export interface MoneyDependencies {
   readonly config: Config;
@@ -53,7 +53,8 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const wallet = createWallet({ database, clock, levels, defaultCurrency });
   const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
   const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
-  const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: keyRing.mac('activation-url', walletId) }).toString()}`;
+  const activationMark = (walletId: string): string => keyRing.mac('activation-url', walletId);
+  const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: activationMark(walletId) }).toString()}`;
   const record: RecordWalletChange = (tx, action, userId, details) => deps.audit.record(tx, { actor: { kind: 'user', id: userId }, action, target: { kind: 'user', id: userId }, details });
   const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
   const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
@@ -72,6 +73,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
       defaultCurrency,
       enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
       }),
+      ...activationPage(activationMark),
       ...transferRoutes({ database, transfers, wallet, idempotency }),
       ...giftRoutes({ gifts, idempotency, clock }),
     },

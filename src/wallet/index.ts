@@ -1,3 +1,4 @@
+export { activationPage } from './activation-page.ts';
 export type { Movement, MovementCode, Party, ReleaseOutcome, UserStatus, Wallet, WalletRecord } from './port.ts';
 export { statusOf } from './port.ts';
 export { createWallet, type WalletDependencies } from './wallet.ts';

@@ -60,6 +60,19 @@ onBothDatabases('the wallet', (databases) => {
   });
 
   describe('activation', () => {
+    it('has a page behind its address, which says what to do and tells nothing of the wallet', async () => {
+      const [asking, waiting] = [await funded(server, 'asker'), await person(server, 'waiter')];
+      await credit(server, waiting, '12.50');
+      const roomId = room(server, 'asking', [asking, waiting]);
+      const { activation_url: url } = (await asking.get(`/wallet/v1/resolve/${encodeURIComponent(waiting.userId)}?room_id=${encodeURIComponent(roomId)}`)).body as { activation_url: string };
+      const answer = await fetch(url);
+      expect([answer.status, answer.headers.get('content-type')]).to.deep.equal([200, 'text/html; charset=utf-8']);
+      expect(answer.headers.get('content-security-policy')).to.match(/^default-src 'none';/);
+      const text = await answer.text();
+      expect(text).to.contain('Money is waiting for you').and.not.to.contain('12.50');
+      for (const wrong of [url.replace(/mark=.{4}/, 'mark=AAAA'), url.replace('wallet=tw_', 'wallet=tw_x'), `${server.url}/account/activate`]) expect((await fetch(wrong)).status, wrong).to.equal(400);
+    });
+
     it('makes the money that waited usable, and happens once', async () => {
       const anna = await person(server, 'anna');
       await credit(server, anna, '12.50');
