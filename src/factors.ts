@@ -1,4 +1,6 @@
 import type { Config } from './config/index.ts';
+import type { Queryable } from './database/index.ts';
+import type { UserId } from './kernel/ids.ts';
 import { exponentOf } from './kernel/money.ts';
 import { createMfa, readThresholds, requireAuthProof, type Method, type Mfa } from './mfa/index.ts';
 import type { TermsProof } from './wallet/index.ts';
@@ -32,3 +34,9 @@ export const proofsOf = (mfa: Mfa): TermsProof => ({
   methodsOf: async (userId) => (await mfa.methodsOf(userId)).map((method) => walletNames[method]),
   prove: (userId, { id, recipient, amountMinor, currency }, authProof) => mfa.proveTerms({ userId, terms: { kind: 'payment', id, recipient, amountMinor, currency, exponent: exponentOf(currency) }, evidence: requireAuthProof(authProof) }),
 });
+
+/** Which share of a user's limits counts just now: `lowered`, for a while after a factor was changed (decision D20). */
+export const limitShareOf =
+  (mfa: Pick<Mfa, 'loweredLimitsUntil'>, lowered: number) =>
+  async (userId: UserId, db: Queryable): Promise<number> =>
+    (await mfa.loweredLimitsUntil(userId, db)) === undefined ? 1 : lowered;

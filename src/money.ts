@@ -1,5 +1,5 @@
 import type { Config } from './config/index.ts';
-import type { Database, Transaction } from './database/index.ts';
+import type { Database, Queryable, Transaction } from './database/index.ts';
 import { createGifts, giftJobs, giftRoutes } from './gifts/index.ts';
 import type { Routes } from './http/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
@@ -25,6 +25,8 @@ export interface MoneyDependencies {
   readonly names: OwnNames;
   readonly sharedRooms: SharedRooms;
   readonly proofs: TermsProof;
+  /** As the wallet asks: less than 1 for a while after a factor was changed. */
+  readonly limitShareOf: (userId: UserId, db: Queryable) => Promise<number>;
   readonly audit: Pick<Audit, 'record'>;
 }
 
@@ -50,7 +52,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const { config, database, clock, keyRing, names } = deps;
   const levels = levelsOf(config.wallet);
   const defaultCurrency = asCurrency(config.wallet.default_currency);
-  const wallet = createWallet({ database, clock, levels, defaultCurrency });
+  const wallet = createWallet({ database, clock, levels, defaultCurrency, limitShareOf: deps.limitShareOf });
   const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
   const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
   const activationMark = (walletId: string): string => keyRing.mac('activation-url', walletId);
@@ -66,7 +68,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
     routes: {
       ...walletRoutes({
       database,
-      accounts: createAccounts({ database, clock, wallet, levels, defaultCurrency, record }),
+      accounts: createAccounts({ database, clock, wallet, defaultCurrency, record }),
       resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
       activationUrl,
       walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),

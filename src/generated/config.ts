@@ -361,6 +361,10 @@ export interface ConfigFile {
      */
     lowered_limits_seconds: number;
     /**
+     * How much of the wallet's limits counts during that time (D20).
+     */
+    lowered_limits_percent: number;
+    /**
      * Seconds after which a PIN that was reset takes effect, 24 h; until then it can be cancelled (D20).
      */
     pin_reset_seconds: number;

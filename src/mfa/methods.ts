@@ -1,4 +1,4 @@
-import type { Database } from '../database/index.ts';
+import type { Database, Queryable } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Attempts } from './attempts.ts';
@@ -47,7 +47,7 @@ export interface Methods {
   onWire(userId: UserId, among: readonly Method[]): Promise<MethodOnWire[]>;
   overviewOf(userId: UserId): Promise<FactorOverview>;
   /** Until when the wallet's limits are lower, because a factor was changed (decision D20): milliseconds since the epoch, or undefined. */
-  loweredLimitsUntil(userId: UserId): Promise<number | undefined>;
+  loweredLimitsUntil(userId: UserId, db?: Queryable): Promise<number | undefined>;
 }
 
 export function createMethods({ database, clock, attempts }: { readonly database: Database; readonly clock: Clock; readonly attempts: Attempts }): Methods {
@@ -56,8 +56,8 @@ export function createMethods({ database, clock, attempts }: { readonly database
     const states = await attempts.stateOf(userId);
     return among.map((method) => methodOnWire(method, states.get(factorOf[method])?.lockedUntil, clock.now()));
   };
-  const loweredLimitsUntil = async (userId: UserId): Promise<number | undefined> => {
-    const until = await findLimitsLoweredUntil(database, userId);
+  const loweredLimitsUntil = async (userId: UserId, db: Queryable = database): Promise<number | undefined> => {
+    const until = await findLimitsLoweredUntil(db, userId);
     return until > clock.now() ? until : undefined;
   };
   return {

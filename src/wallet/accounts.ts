@@ -6,7 +6,7 @@ import type { Currency } from '../kernel/money.ts';
 import type { RecordWalletChange } from './administration.ts';
 import { listAccounts } from './ledger/repo.ts';
 import { availableIn } from './ledger/ledger.ts';
-import { limitsOf, windowsAt, type LevelTable, type Limits } from './levels.ts';
+import { windowsAt, type Limits } from './levels.ts';
 import type { Wallet, WalletRecord } from './port.ts';
 import { findLimitUsage, markActivated, setOwnDailyLimit } from './repo.ts';
 import { suspended } from './wallet.ts';
@@ -48,7 +48,6 @@ export interface AccountsDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly wallet: Wallet;
-  readonly levels: LevelTable;
   readonly defaultCurrency: Currency;
   readonly record: RecordWalletChange;
 }
@@ -57,7 +56,7 @@ export interface AccountsDependencies {
 const levelOnActivation = 1;
 
 export function createAccounts(deps: AccountsDependencies): Accounts {
-  const { database, clock, wallet, levels, defaultCurrency, record } = deps;
+  const { database, clock, wallet, defaultCurrency, record } = deps;
 
   const standingOf = async (record: WalletRecord): Promise<Standing> => {
     const accounts = await listAccounts(database, { kind: 'wallet', owner: record.userId });
@@ -68,7 +67,7 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
     return {
       wallet: record,
       balances: [own, ...balances.filter(({ currency }) => currency !== record.currency)],
-      limits: limitsOf(levels, record, record.currency),
+      limits: await wallet.limitsOf(record, record.currency),
       usage: { daily: today!.used + today!.reserved, monthly: thisMonth!.used + thisMonth!.reserved },
     };
   };

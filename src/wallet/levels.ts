@@ -47,13 +47,14 @@ export const maySendAt = (level: number): boolean => level > 0;
 
 const toMinor = (whole: number, currency: Currency): number => Math.min(Number.MAX_SAFE_INTEGER, whole * 10 ** exponentOf(currency));
 
-/** What may go out of a wallet in a currency; all zero before the account is activated. */
-export function limitsOf(table: LevelTable, wallet: Pick<WalletRecord, 'level' | 'currency' | 'dailyLimitMinor'>, currency: Currency): Limits {
+/** What may go out of a wallet in a currency; all zero before the account is activated. `share`: how much of the level's limits counts just now. */
+export function limitsOf(table: LevelTable, wallet: Pick<WalletRecord, 'level' | 'currency' | 'dailyLimitMinor'>, currency: Currency, share = 1): Limits {
   const limits = table[wallet.level - 1];
   if (limits === undefined) return { transaction: 0, daily: 0, monthly: 0 };
   const own = wallet.currency === currency ? wallet.dailyLimitMinor : undefined;
-  const daily = toMinor(limits.daily, currency);
-  return { transaction: toMinor(limits.transaction, currency), daily: own === undefined ? daily : Math.min(own, daily), monthly: toMinor(limits.monthly, currency) };
+  const shared = (whole: number): number => Math.floor(toMinor(whole, currency) * share);
+  const daily = shared(limits.daily);
+  return { transaction: shared(limits.transaction), daily: own === undefined ? daily : Math.min(own, daily), monthly: shared(limits.monthly) };
 }
 
 export type Period = 'day' | 'month';

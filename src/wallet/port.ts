@@ -1,3 +1,4 @@
+import type { Limits } from './levels.ts';
 import type { Queryable, Transaction } from '../database/index.ts';
 import type { MiniAppId, RoomId, UserId } from '../kernel/ids.ts';
 import type { Currency, Money } from '../kernel/money.ts';
@@ -51,6 +52,8 @@ export interface Wallet {
   open(tx: Transaction, userId: UserId, currency?: Currency): Promise<WalletRecord>;
   /** Whether this user could send this much, apart from the balance. @throws AppError USER_SUSPENDED, P2P_SEND_NOT_ALLOWED, AMOUNT_EXCEEDS_LIMIT, DAILY_LIMIT_EXCEEDED, MONTHLY_LIMIT_EXCEEDED */
   requireMaySend(userId: UserId, money: Money, db?: Queryable): Promise<WalletRecord>;
+  /** What may go out of it just now, in minor units; all zero before it is activated. */
+  limitsOf(wallet: WalletRecord, currency: Currency, db?: Queryable): Promise<Limits>;
   /** As things stand now; when the money moves, the ledger looks again. @throws AppError INSUFFICIENT_FUNDS */
   requireFunds(userId: UserId, money: Money, db?: Queryable): Promise<void>;
   /** @throws AppError USER_SUSPENDED */

@@ -15,6 +15,8 @@ export interface WalletDependencies {
   readonly clock: Clock;
   readonly levels: LevelTable;
   readonly defaultCurrency: Currency;
+  /** Which share of the limits counts for a user just now: less for a while after a factor was changed (decision D20). All of them when absent. */
+  readonly limitShareOf?: (userId: UserId, db: Queryable) => Promise<number>;
 }
 
 const accountOf = (party: Party): AccountOwner => {
@@ -70,13 +72,19 @@ class LedgerWallet implements Wallet {
   async requireMaySend(userId: UserId, money: Money, db: Queryable = this.#deps.database): Promise<WalletRecord> {
     const wallet = await findWallet(db, userId);
     if (wallet === undefined) throw notYet();
-    const limits = this.#requireSendable(wallet, money);
+    const limits = await this.limitsOf(wallet, money.currency, db);
+    this.#requireSendable(wallet, money, limits);
     for (const window of windowsAt(this.#deps.clock.now())) {
       const { used, reserved } = await findLimitUsage(db, userId, money.currency, window);
       const limit = limitOfPeriod(limits, window.period);
       if (used + reserved + money.amountMinor > limit) throw exceeded[window.period]({ ...money, amountMinor: limit });
     }
     return wallet;
+  }
+
+  async limitsOf(wallet: WalletRecord, currency: Currency, db: Queryable = this.#deps.database): Promise<Limits> {
+    const { levels, limitShareOf } = this.#deps;
+    return limitsOf(levels, wallet, currency, await limitShareOf?.(wallet.userId, db));
   }
 
   async requireFunds(userId: UserId, money: Money, db: Queryable = this.#deps.database): Promise<void> {
@@ -114,13 +122,13 @@ class LedgerWallet implements Wallet {
   async #book(tx: Transaction, movement: Movement, how: 'transfer' | 'hold'): Promise<string> {
     const payer = await this.#prepare(tx, movement);
     const transfer = await this.#ledger[how](tx, this.#entryOf(movement));
-    if (payer !== undefined) await this.#count(tx, payer, transfer, how === 'transfer' ? 'used' : 'reserved');
+    if (payer !== undefined) await this.#count(tx, payer.limits, payer.wallet.userId, transfer, how === 'transfer' ? 'used' : 'reserved');
     await insertHistory(tx, historyOf(movement, transfer, how === 'transfer' ? 'completed' : 'pending'));
     return transfer.id;
   }
 
-  /** Opens the payee's wallet where there is none, and looks whether both may. Returns the payer's wallet, of a user. */
-  async #prepare(tx: Transaction, { from, to, currency, amountMinor }: Movement): Promise<WalletRecord | undefined> {
+  /** Opens the payee's wallet where there is none, and looks whether both may. Returns the payer's wallet and its limits, of a user. */
+  async #prepare(tx: Transaction, { from, to, currency, amountMinor }: Movement): Promise<{ readonly wallet: WalletRecord; readonly limits: Limits } | undefined> {
     const [sender, receiver] = ['user' in from ? from.user : undefined, 'user' in to ? to.user : undefined];
     const wallets = await holdWallets(tx, [sender, receiver].filter((userId) => userId !== undefined));
     if (receiver !== undefined && !wallets.has(receiver)) await this.open(tx, receiver, currency);
@@ -128,8 +136,9 @@ class LedgerWallet implements Wallet {
     if (receiver !== undefined && wallets.get(receiver)?.frozenAt !== undefined) throw suspended();
     const payer = wallets.get(sender);
     if (payer === undefined) throw notYet();
-    this.#requireSendable(payer, { amountMinor, currency });
-    return payer;
+    const limits = await this.limitsOf(payer, currency, tx);
+    this.#requireSendable(payer, { amountMinor, currency }, limits);
+    return { wallet: payer, limits };
   }
 
   #entryOf(movement: Movement) {
@@ -137,23 +146,20 @@ class LedgerWallet implements Wallet {
     return { debit: accountOf(movement.from), credit: accountOf(movement.to), amountMinor, currency, code, ref, limited: 'user' in movement.from };
   }
 
-  async #count(tx: Transaction, payer: WalletRecord, transfer: LedgerTransfer, as: 'used' | 'reserved'): Promise<void> {
-    const limits = limitsOf(this.#deps.levels, payer, transfer.currency);
+  async #count(tx: Transaction, limits: Limits, payer: UserId, transfer: LedgerTransfer, as: 'used' | 'reserved'): Promise<void> {
     const windows = windowsAt(transfer.createdAt).map((window) => ({ ...window, limit: limitOfPeriod(limits, window.period) }));
-    const counted = await countTowardsLimits(tx, payer.userId, transfer, windows, as);
+    const counted = await countTowardsLimits(tx, payer, transfer, windows, as);
     const over = windows.find(({ period }) => !counted.includes(period));
     if (over !== undefined) throw exceeded[over.period]({ amountMinor: over.limit, currency: transfer.currency });
   }
 
-  /** @throws AppError unless the wallet may send this much at once; returns its limits */
-  #requireSendable(wallet: WalletRecord, { amountMinor, currency }: Money): Limits {
+  /** @throws AppError unless the wallet may send this much at once */
+  #requireSendable(wallet: WalletRecord, { amountMinor, currency }: Money, limits: Limits): void {
     if (wallet.frozenAt !== undefined) throw suspended();
     if (!maySendAt(wallet.level) || statusOf(wallet) !== 'active') throw notYet();
-    const limits = limitsOf(this.#deps.levels, wallet, currency);
     if (amountMinor > limits.transaction) {
       throw new AppError('AMOUNT_EXCEEDS_LIMIT', 'The amount is above what this wallet may send at once', { details: { transaction_limit: amountNumber(limits.transaction, currency), currency } });
     }
-    return limits;
   }
 
   /** The windows of a hold are those in which it was made, however late it ends. */

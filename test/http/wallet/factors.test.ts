@@ -4,7 +4,7 @@ import type { ApiResponse } from '../../support/api.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { newEcKey, signDer, type DeviceKey } from '../mfa/device-key.ts';
-import { auditOf, funded, person, room, type Person } from './support.ts';
+import { auditOf, credit, funded, person, room, type Person } from './support.ts';
 
 const pin = '739164';
 const error = ({ status, body }: ApiResponse): [number, string] => [status, body.error?.code as string];
@@ -102,5 +102,23 @@ onBothDatabases('money and real factors', (databases) => {
     const made = await alice.post('/wallet/v1/gift/create', { ...fields, auth_proof: signed(phone, `${key}:30.00:USD`, at) });
     expect([made.status, made.body.status], JSON.stringify(made.body)).to.deep.equal([200, 'active']);
     expect(await balance(alice)).to.equal(before - 30);
+  });
+
+  it('a change of factors lowers the limits for a day', async () => {
+    const limits = async (): Promise<number> => (await alice.get('/wallet/v1/verification')).body.limits.transaction_limit as number;
+    server.clock.advance(25 * 3_600_000);
+    alice = await person(server, 'alice');
+    await credit(server, alice, '5000');
+    const full = await limits();
+    const changed = await alice.post('/wallet/v1/mfa/pin', { pin: '625184', auth_proof: byPin(pin) });
+    expect(changed.status, JSON.stringify(changed.body)).to.equal(200);
+    expect(await limits()).to.equal(full / 5);
+    serial += 1;
+    const tooMuch = { recipient: bob.userId, amount: full / 5 + 1, currency: 'USD', idempotency_key: `real-${serial}`, room_id: roomId };
+    expect(error(await alice.post('/wallet/v1/p2p/initiate', tooMuch))).to.deep.equal([400, 'AMOUNT_EXCEEDS_LIMIT']);
+    server.clock.advance(25 * 3_600_000);
+    alice = await person(server, 'alice');
+    expect(await limits()).to.equal(full);
+    expect((await alice.post('/wallet/v1/p2p/initiate', { ...tooMuch, idempotency_key: `later-${serial}` })).status).to.equal(200);
   });
 });
