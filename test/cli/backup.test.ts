@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import BetterSqlite3 from 'better-sqlite3';
 import { expect } from 'chai';
 import { finishSqliteCopy, openDatabase } from '../../src/database/index.ts';
+import { readStored } from '../../src/matrix/inbox.ts';
 import { eventually } from '../support/eventually.ts';
 import { HS_TOKEN, prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -43,7 +44,8 @@ function transactionsIn(file: string): Map<number, number> {
   try {
     const events = copy.prepare(`SELECT id FROM job WHERE kind = 'inbound.event'`).pluck().all() as string[];
     const whole = copy.prepare(`SELECT body FROM job WHERE kind = 'inbound.received' AND state = 'queued'`).pluck().all() as string[];
-    const ids = new Set([...events, ...whole].flatMap((found) => found.match(/\$\d+-\d+:hs\.test/g) ?? []));
+    const waiting = whole.flatMap((body) => readStored(JSON.parse(body)).transactions.flatMap(({ events: raw }) => (raw as { event_id: string }[]).map(({ event_id }) => event_id)));
+    const ids = new Set([...events, ...waiting]);
     const counts = new Map<number, number>();
     for (const id of ids) {
       const number = parseInt(id.slice(1), 10);
