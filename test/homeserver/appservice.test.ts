@@ -200,7 +200,7 @@ describe('when servers go away and come back', () => {
     await town.server.stop();
     await town.server.start();
     expect(Date.now() - started).to.be.below(10_000);
-    expect(await readiness()).to.equal('unreachable');
+    await eventually(async () => expect(await readiness()).to.equal('unreachable'), { description: 'the absence is noticed' });
     await town.synapse.restart();
     const invite = await alice.waitForInvite((candidate) => candidate.sender === BOT, { timeoutMs: 40_000 });
     await alice.join(invite.roomId);
