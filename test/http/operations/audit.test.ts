@@ -175,6 +175,22 @@ onBothDatabases('the audit log of the whole server', (databases) => {
     for (const secret of ['syt_alice', body.access_token, body.refresh_token, server.adminToken]) expect(everything).not.to.contain(secret as string);
   });
 
+  it('has each use of a privileged token, by operation', async () => {
+    const registered = await admin('POST', '/mini-apps/v1/register', { miniapp_id: 'ma_bank', name: 'Bank', classification: 'official', technical: { entry_url: 'https://bank.example', client_type: 'confidential', scopes_requested: ['user:read', 'system:notifications'] } });
+    expect(registered.status, JSON.stringify(registered.body)).to.equal(201);
+    const secret = registered.body.credentials.client_secret as string;
+    const tokenFor = async (scope: string): Promise<string> => {
+      const response = await fetch(`${server.url}/oauth2/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'ma_bank', client_secret: secret, scope }) });
+      return ((await response.json()) as { access_token: string }).access_token;
+    };
+    const use = async (token: string) => (await call(server.url, 'POST', '/api/v1/auth/scopes/validate', { token, body: { scopes: ['user:read'] } })).status;
+    expect(await use(await tokenFor('user:read'))).to.equal(200);
+    expect((await actions('ma_bank')).filter((one) => one.startsWith('privileged_token.used'))).to.deep.equal([]);
+    const privileged = await tokenFor('system:notifications');
+    expect([await use(privileged), await use(privileged)]).to.deep.equal([200, 200]);
+    expect((await actions('ma_bank')).filter((one) => one.startsWith('privileged_token.used'))).to.deep.equal(['privileged_token.used validateScopes', 'privileged_token.used validateScopes']);
+  });
+
   it('is read by administrators only, page by page', async () => {
     const recording = await createAudit({ clock: server.clock, queue: createJobQueue(server.clock), keyRing, log: server.log, retentionMs: day }).sealing.run({} as never);
     await server.database.inTransaction(async (tx) => recording!(tx));

@@ -238,12 +238,14 @@ onBothDatabases('webhooks', (databases) => {
   });
 
   it('count an attempt once, when a worker dies between the answer and its record', async () => {
+    answers = [200, 500];
     const id = await send();
     const job = { id: 'j', stream: 's', kind: deliveryKind, body: { deliveryId: id, attempt: 1 }, attempt: 1, createdAt: clock.now(), unsettledSince: undefined };
     const recordings = [await webhooks.delivering.run(job), await webhooks.delivering.run(job)];
     for (const recording of recordings) await database.inTransaction(async (tx) => recording!(tx));
     expect(received.map(({ headers }) => headers['webhook-id'])).to.deep.equal([id, id]);
-    expect(await delivery(id)).to.include({ state: 'delivered', attempts: 1 });
+    expect(await delivery(id), 'the later record changes nothing').to.include({ state: 'delivered', attempts: 1, lastStatus: 200 });
+    expect(await database.sql('job').where({ id: `${id}:${(await delivery(id)).createdAt}:2` }), 'nor does it bring another attempt').to.deep.equal([]);
     expect(await webhooks.delivering.run(job), 'settled: nothing is sent').to.equal(undefined);
     expect(received).to.have.length(2);
   });
