@@ -11,12 +11,13 @@ import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
+import type { RoomCommand } from './matrix/port.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildMoney } from './money.ts';
-import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
@@ -114,7 +115,7 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
     clock,
     queue,
     guardedFetch,
-    findEndpoint: (miniappId, tx) => miniapps.webhookOf(miniappId, tx),
+    findEndpoint: (miniappId, tx, url) => miniapps.webhookOf(miniappId, tx, url),
     unseal: (sealed, miniappId) => keyRing.open('webhook-secret', sealed, miniappId),
     async tellDevelopers(tx, miniappId, problem) {
       const app = await miniapps.find(miniappId, tx);
@@ -268,12 +269,12 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
   };
 }
 
-function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, metrics: () => Metrics) {
+function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, commands: readonly RoomCommand[], metrics: () => Metrics) {
   const { config, registration } = deps;
   return connectMatrix({
     ...deps,
     ...matrix,
-    commands: [launchCommand({ clock: deps.clock, events: matrix.events, miniapps })],
+    commands: [launchCommand({ clock: deps.clock, events: matrix.events, miniapps }), ...commands],
     checkContent: loadEventSchemas(new URL('events/', schemaFolder)),
     fillCatalogue: (tx) => miniapps.fillCatalogue(tx),
     miniappName: async (miniappId) => {
@@ -382,8 +383,9 @@ export function buildApp(deps: AppDependencies): App {
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const storage = buildStorage(deps, matrix, oauth);
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
-  const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
-  const connection = connect(deps, matrix, miniapps, () => metrics);
+  const bots = createMiniAppBots({ ...deps, isOurs: (userId) => matrix.names.isOurs(userId), proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId, audit: (tx, { action, by, miniappId, details }) => matrix.audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }) });
+  const money = buildMoney({ ...deps, ...matrix, mfa, miniapps, webhooks, botOf: async (miniappId) => (await bots.find(miniappId))?.userId, onPayment: (status) => metrics.countPayment(status), proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
+  const connection = connect(deps, matrix, miniapps, money.commands, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
@@ -397,6 +399,7 @@ export function buildApp(deps: AppDependencies): App {
   const routes = {
     ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
+    ...botRoutes({ bots, miniapps }),
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),

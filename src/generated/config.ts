@@ -283,6 +283,15 @@ export interface ConfigFile {
     };
   };
   /**
+   * Payments to mini-apps (section 7.3).
+   */
+  payments: {
+    /**
+     * How long a payment can be authorized before it expires, 5 min (D8).
+     */
+    authorize_seconds: number;
+  };
+  /**
    * Transfers between people (section 7.2).
    */
   transfers: {

@@ -27,6 +27,8 @@ export interface RoomEvents {
   emit(tx: Transaction, event: OutboundEvent): void;
   /** Id of the event that was remembered under a name; undefined until it is in the room. */
   findEventId(db: Queryable, place: Place, name: string): Promise<EventId | undefined>;
+  /** Takes an event that is in the room already as the one of this name: what follows refers to it. */
+  remember(tx: Transaction, place: Place, name: string, eventId: EventId): Promise<void>;
   /** Gives one of our virtual users its name, when it is first needed or the name changes. */
   ensureProfile(tx: Transaction, userId: UserId, displayName: string): void;
 }

@@ -6,3 +6,5 @@ export { miniappRoutes, type MiniAppRoutesDependencies } from './routes.ts';
 export { miniappFromRow, type MiniAppRow } from './repo.ts';
 export { adoptPreinstalled, readManifest } from './manifest.ts';
 export { isAdminRegistered, isPreinstalled, isRemovable, type MiniApp } from './types.ts';
+export { createMiniAppBots, type MiniAppBots } from './bots.ts';
+export { botRoutes } from './bot-routes.ts';

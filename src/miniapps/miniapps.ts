@@ -9,7 +9,7 @@ import type { RoomEvents } from '../matrix/port.ts';
 import { appStateEvent } from './events.ts';
 import { isUnpublished, miniappMachine, unpublishedStates, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 import type { Owner, Ownership } from './ownership.ts';
-import { findClient, findMiniApp, findWebhookSecret, insertClient, insertClientSecret, insertMiniApp, listOwned, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
+import { findClient, findMiniApp, findWebhook, insertClient, insertClientSecret, insertMiniApp, listOwned, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
 import { rotateSecret, type SecretsDependencies } from './secrets.ts';
 import type { Classification, ClientType, InstallMode, MiniApp } from './types.ts';
 
@@ -27,7 +27,7 @@ export interface MiniAppsDependencies extends SecretsDependencies {
 }
 
 export interface MiniAppAudit {
-  readonly action: 'miniapp.secret_rotated' | 'miniapp.registered' | 'miniapp.moved' | 'miniapp.classified' | 'miniapp.changed';
+  readonly action: 'miniapp.secret_rotated' | 'miniapp.registered' | 'miniapp.moved' | 'miniapp.classified' | 'miniapp.changed' | 'miniapp.bot_registered' | 'miniapp.bot_removed';
   readonly by: Actor;
   readonly miniappId: string;
   readonly details: Readonly<Record<string, unknown>>;
@@ -103,8 +103,8 @@ export interface MiniApps {
   findClient(clientId: string): Promise<RegisteredClient | undefined>;
   /** As `getFor`, for who may change the app. @throws AppError MINIAPP_NOT_FOUND, INSUFFICIENT_PERMISSIONS */
   getManaged(developer: UserId, miniappId: string): Promise<MiniApp>;
-  /** Where the app's server listens; undefined where it has none or the app is retired. */
-  webhookOf(miniappId: string, db?: Queryable): Promise<{ readonly url: string; readonly sealedSecret: string } | undefined>;
+  /** Where the app's server listens, or `url` in its place; undefined where there is neither or the app is retired. */
+  webhookOf(miniappId: string, db?: Queryable, url?: string): Promise<{ readonly url: string; readonly sealedSecret: string } | undefined>;
   /** @throws AppError MINIAPP_NOT_FOUND, INVALID_REQUEST */
   rotateSecret(miniappId: string, by: Registrar, which: 'client' | 'webhook', overlapMs: number): Promise<{ secret: string; clientId: string | undefined; oldUntil: number }>;
   /** Writes into `tx` the state of every app that the catalogue room is to show. */
@@ -278,10 +278,10 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
       if (app.owner === undefined || !(await deps.ownership.mayManage(database, developer, app.owner))) throw new AppError('INSUFFICIENT_PERMISSIONS', 'Your role does not allow this');
       return app;
     },
-    async webhookOf(miniappId, db = database) {
-      const app = await findMiniApp(db, miniappId);
-      const sealedSecret = await findWebhookSecret(db, miniappId);
-      return app?.webhookUrl === undefined || app.status === 'retired' || sealedSecret === undefined ? undefined : { url: app.webhookUrl, sealedSecret };
+    async webhookOf(miniappId, db = database, url) {
+      const webhook = await findWebhook(db, miniappId);
+      const target = url ?? webhook?.url;
+      return webhook?.sealedSecret === undefined || webhook.status === 'retired' || target === undefined ? undefined : { url: target, sealedSecret: webhook.sealedSecret };
     },
     rotateSecret: (miniappId, by, which, overlapMs) =>
       change(async (tx) => {

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import { asMiniAppId, asUserId, type MiniAppId } from '../kernel/ids.ts';
 import type { MiniAppStatus } from './machine.ts';
 import type { Owner } from './ownership.ts';
@@ -198,6 +198,12 @@ export async function findConfidentialClient(db: Queryable, miniappId: string): 
 /** Sealed. */
 export async function findWebhookSecret(db: Queryable, miniappId: string): Promise<string | undefined> {
   return (await db.sql('miniapp').where({ miniapp_id: miniappId }).first<{ webhook_secret: string | null } | undefined>('webhook_secret'))?.webhook_secret ?? undefined;
+}
+
+/** Where the app's server listens, with its sealed secret. */
+export async function findWebhook(db: Queryable, miniappId: string): Promise<{ readonly status: MiniAppStatus; readonly url: string | undefined; readonly sealedSecret: string | undefined } | undefined> {
+  const [row] = await runSql<Pick<MiniAppRow, 'status' | 'webhook_url' | 'webhook_secret'>>(db, 'SELECT status, webhook_url, webhook_secret FROM miniapp WHERE miniapp_id = ?', [miniappId]);
+  return row === undefined ? undefined : { status: row.status, url: row.webhook_url ?? undefined, sealedSecret: row.webhook_secret ?? undefined };
 }
 
 export async function setWebhookSecret(tx: Transaction, miniappId: string, sealed: string, now: number): Promise<void> {

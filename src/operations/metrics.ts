@@ -16,6 +16,8 @@ export interface Metrics {
   readonly registry: Registry;
   observeRequest(request: { operation: string; method: string; status: number; durationMs: number }): void;
   countJob(kind: string, outcome: string): void;
+  /** A payment came into this state. */
+  countPayment(state: string): void;
   countReceived(counts: { events: number; accepted: number; ephemeral: number }): void;
 }
 
@@ -55,6 +57,7 @@ export function createMetrics({ database, clock, homeserverState, loops }: Metri
     registers,
   });
   const jobs = new Counter({ name: 'tmcp_job_attempts_total', help: 'Attempts of queued jobs by what they led to', labelNames: ['kind', 'outcome'], registers });
+  const payments = new Counter({ name: 'tmcp_payments_total', help: 'Payments to mini-apps by the states that they came into', labelNames: ['state'], registers });
   const received = new Counter({ name: 'tmcp_appservice_events_total', help: 'Events that the homeserver pushed', labelNames: ['concern'], registers });
   new Gauge({
     name: 'tmcp_jobs',
@@ -91,6 +94,7 @@ export function createMetrics({ database, clock, homeserverState, loops }: Metri
     registry,
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),
     countJob: (kind, outcome) => jobs.inc({ kind, outcome }),
+    countPayment: (state) => payments.inc({ state }),
     countReceived: ({ events, accepted, ephemeral }) => {
       received.inc({ concern: 'accepted' }, accepted);
       received.inc({ concern: 'ignored' }, events - accepted);

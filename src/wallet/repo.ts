@@ -114,3 +114,8 @@ export async function countTowardsLimits(tx: Transaction, userId: UserId, { amou
 export async function endReservation(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, window: LimitWindow, spent: boolean): Promise<void> {
   await tx.sql('limit_usage').where(limitKey(userId, currency, window)).update({ reserved: tx.sql.raw('reserved - ?', [amountMinor]), used: tx.sql.raw('used + ?', [spent ? amountMinor : 0]) });
 }
+
+/** Part of what was spent in that window came back. */
+export async function giveBackUse(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, window: LimitWindow): Promise<void> {
+  await tx.sql('limit_usage').where(limitKey(userId, currency, window)).decrement('used', amountMinor);
+}
