@@ -10,7 +10,7 @@ export interface BotsDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly audit: (tx: Transaction, entry: MiniAppAudit) => Promise<void>;
-  /** Whose Matrix access token it is. @throws AppError MATRIX_TOKEN_REFUSED */
+  /** Whose Matrix access token it is. @throws AppError with status 401 for nobody's */
   readonly proveUser: (matrixAccessToken: string) => Promise<UserId>;
   /** One of the server's own users: never an app's bot. */
   readonly isOurs: (userId: UserId) => boolean;
@@ -19,7 +19,7 @@ export interface BotsDependencies {
 /** The Matrix users that speak for mini-apps (decision D11). */
 export interface MiniAppBots {
   find(miniappId: string): Promise<MiniAppBot | undefined>;
-  /** Takes the user whose Matrix access token is shown in place of an earlier one. The token is neither kept nor logged. @throws AppError MATRIX_TOKEN_REFUSED, ALREADY_EXISTS, INVALID_REQUEST */
+  /** Takes the user whose Matrix access token is shown in place of an earlier one. The token is neither kept nor logged. @throws AppError ALREADY_EXISTS, INVALID_REQUEST */
   register(app: MiniApp, by: Registrar, matrixAccessToken: string): Promise<MiniAppBot>;
   /** @throws AppError NOT_FOUND */
   remove(app: MiniApp, by: Registrar): Promise<void>;
@@ -31,7 +31,11 @@ export function createMiniAppBots({ database, clock, audit, proveUser, isOurs }:
   return {
     find: (miniappId) => findBot(database, miniappId),
     async register({ miniappId }, by, matrixAccessToken) {
-      const userId = await proveUser(matrixAccessToken);
+      const userId = await proveUser(matrixAccessToken).catch((error: unknown) => {
+        // It is not the caller's own credential that was refused.
+        if (error instanceof AppError && error.status === 401) throw invalidField('matrix_access_token', 'was not accepted by the homeserver');
+        throw error;
+      });
       if (isOurs(userId)) throw invalidField('matrix_access_token', "is one of this server's own users");
       return database.inTransaction(async (tx) => {
         const bot: MiniAppBot = { userId, registeredAt: clock.now() };

@@ -5,10 +5,10 @@ export type SandboxOutcome = 'complete' | 'decline' | 'insufficient_funds' | 'an
 
 /** Amounts of the sandbox that force an outcome, in minor units of whichever currency (decision D8; docs/mini-app-developers.md). */
 const magicAmounts: ReadonlyMap<number, SandboxOutcome> = new Map([
-  [100_001, 'decline'],
-  [100_002, 'answer_later'],
-  [100_003, 'require_mfa'],
-  [100_004, 'insufficient_funds'],
+  [1001, 'decline'],
+  [1002, 'answer_later'],
+  [1003, 'require_mfa'],
+  [1004, 'insufficient_funds'],
 ]);
 
 /** How long the sandbox's wallet takes where it does not answer at once. */

@@ -16,9 +16,11 @@ const wrongPin = '604713';
 onBothDatabases('payments and second proofs', (databases) => {
   let server: WholeServer;
   let shop: Shop;
+  let second: Shop;
   before(async () => {
     server = await startWholeServer(databases, { TMCP_MFA_LOWERED_LIMITS_PERCENT: '100', TMCP_PAYMENTS_AUTHORIZE_SECONDS: '3600' });
     shop = await newShop(server, 'ma_shop');
+    second = await newShop(server, 'ma_second');
   });
   afterEach(async () => {
     expect([...(await auditOf(server)), ...(await auditPayments(server.database))]).to.deep.equal([]);
@@ -36,10 +38,10 @@ onBothDatabases('payments and second proofs', (databases) => {
     return { ...who, appToken: token, key, deviceId };
   };
   /** The same person a day later, when the device is not new any more. */
-  const aDayLater = async (payer: Payer, at: Shop = shop): Promise<Payer> => {
+  const aDayLater = async (payer: Payer): Promise<Payer> => {
     server.clock.advance(day + minute);
     const who = await person(server, payer.userId.slice(1, payer.userId.indexOf(':')));
-    return { ...payer, ...who, appToken: await appToken(server, who, at) };
+    return { ...payer, ...who, appToken: await appToken(server, who, shop) };
   };
   const verify = (payer: Payer, id: string, challengeId: string, fields: object): Promise<ApiResponse> => act(server, payer.appToken, id, 'mfa/verify', { challenge_id: challengeId, method: 'transaction_pin', credentials: { pin }, ...fields });
   const challenged = async (payer: Payer, id: string, amountMinor = 1000): Promise<ApiResponse['body']> => {
@@ -69,8 +71,7 @@ onBothDatabases('payments and second proofs', (databases) => {
     expect((await verify(payer, first, challenge.challenge_id as string, { method: 'pin', credentials: pin })).body.status).to.equal('completed');
     await paid(server, payer, 500);
     await challenged(payer, await asked(server, payer, { amount: 500.01 }), 50_001);
-    const other = await newShop(server, 'ma_second');
-    const there = { ...payer, appToken: await appTokenWithPin(payer, other) };
+    const there = { ...payer, appToken: await appTokenWithPin(payer, second) };
     await challenged(there, await asked(server, there));
   });
   const appTokenWithPin = async (payer: Payer, at: Shop): Promise<string> => {
