@@ -18,9 +18,9 @@ export interface Shop {
 const scopes = ['user:read', 'wallet:pay', 'wallet:request', 'wallet:history', 'storage:read'];
 
 /** Registers a hybrid app; `approve: false` leaves it to its owners. */
-export async function newShop(server: WholeServer, id: string, { approve = true, token = server.adminToken, clientType = 'hybrid' }: { readonly approve?: boolean; readonly token?: string; readonly clientType?: string } = {}): Promise<Shop> {
-  const technical = { entry_url: `https://${id.replaceAll('_', '-')}.example`, redirect_uris: ['https://shop.example/cb'], webhook_url: 'https://api.shop.example/hook', scopes_requested: scopes };
-  const { status, body } = await call(server.url, 'POST', '/mini-apps/v1/register', { token, body: { ...(token === server.adminToken ? { miniapp_id: id } : {}), name: 'Shopping Assistant', client_type: clientType, technical } });
+export async function newShop(server: Pick<WholeServer, 'url' | 'adminToken'>, id: string, { approve = true, token = server.adminToken, webhookUrl = 'https://api.shop.example/hook' }: { readonly approve?: boolean; readonly token?: string; readonly webhookUrl?: string } = {}): Promise<Shop> {
+  const technical = { entry_url: `https://${id.replaceAll('_', '-')}.example`, redirect_uris: ['https://shop.example/cb'], webhook_url: webhookUrl, scopes_requested: scopes };
+  const { status, body } = await call(server.url, 'POST', '/mini-apps/v1/register', { token, body: { ...(token === server.adminToken ? { miniapp_id: id } : {}), name: 'Shopping Assistant', client_type: 'hybrid', technical } });
   expect(status, JSON.stringify(body)).to.equal(201);
   const miniappId = body.miniapp_id as string;
   if (approve) await call(server.url, 'POST', `/admin/v1/mini-apps/${miniappId}/approve`, { token: server.adminToken, body: {} });
@@ -29,7 +29,7 @@ export async function newShop(server: WholeServer, id: string, { approve = true,
 }
 
 /** An access token of the mini-app for its user, who agrees to what it wants. */
-export async function appToken(server: WholeServer, who: Pick<Person, 'matrixToken'>, shop: Pick<Shop, 'id'>, more: Readonly<Record<string, string>> = {}): Promise<string> {
+export async function appToken(server: Pick<WholeServer, 'url'>, who: Pick<Person, 'matrixToken'>, shop: Pick<Shop, 'id'>, more: Readonly<Record<string, string>> = {}): Promise<string> {
   const wanted = { client_id: shop.id, scope: 'wallet:pay wallet:request wallet:history', ...more };
   const asked = await exchange(server.url, who.matrixToken, wanted);
   if (asked.status === 200) return asked.body.access_token as string;
@@ -71,7 +71,7 @@ export async function asked(server: WholeServer, payer: Payer, fields: object = 
 }
 
 /** Body of `authorize`: the payer's device signs the terms. */
-export function signatureOver(server: WholeServer, payer: Pick<Payer, 'key' | 'deviceId'>, id: string, amountMinor: number, { currency = 'USD', offMs = 0, amount = undefined as string | undefined } = {}): Record<string, string> {
+export function signatureOver(server: { readonly clock: Pick<WholeServer['clock'], 'now'> }, payer: Pick<Payer, 'key' | 'deviceId'>, id: string, amountMinor: number, { currency = 'USD', offMs = 0, amount = undefined as string | undefined } = {}): Record<string, string> {
   const timestamp = isoTime(server.clock.now() + offMs);
   return { signature: signDer(payer.key, `${id}:${amount ?? amountText(amountMinor, asCurrency(currency))}:${currency}:${timestamp}`), device_id: payer.deviceId, timestamp };
 }
