@@ -106,7 +106,7 @@ const rowFromMiniapp = (app: MiniApp): Omit<MiniAppRow, 'webhook_secret'> => ({
 });
 
 export async function findMiniApp(db: Queryable, miniappId: string): Promise<MiniApp | undefined> {
-  const row = await db.sql<MiniAppRow>('miniapp').where({ miniapp_id: miniappId }).first();
+  const [row] = await runSql<MiniAppRow>(db, 'SELECT * FROM miniapp WHERE miniapp_id = ?', [miniappId]);
   return row === undefined ? undefined : miniappFromRow(row);
 }
 

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import { asMiniAppId, newId, type MiniAppId } from '../kernel/ids.ts';
 
 export type DeliveryState = 'pending' | 'delivered' | 'refused' | 'failed';
@@ -50,7 +50,8 @@ const fromRow = (row: Row): Delivery => ({
 });
 
 export async function insertDelivery(tx: Transaction, delivery: Pick<Delivery, 'id' | 'miniappId' | 'event' | 'url' | 'payload' | 'createdAt'>): Promise<void> {
-  await tx.sql('webhook_delivery').insert({ id: delivery.id, miniapp_id: delivery.miniappId, event: delivery.event, url: delivery.url ?? null, payload: delivery.payload, state: 'pending', attempts: 0, created_at: delivery.createdAt, next_at: delivery.createdAt });
+  const { id, miniappId, event, url, payload, createdAt } = delivery;
+  await runSql(tx, `INSERT INTO webhook_delivery (id, miniapp_id, event, url, payload, state, attempts, created_at, next_at) VALUES (?, ?, ?, ?, ?, 'pending', 0, ?, ?)`, [id, miniappId, event, url ?? null, payload, createdAt, createdAt]);
 }
 
 export async function findDelivery(db: Queryable, id: string): Promise<Delivery | undefined> {
