@@ -4,7 +4,7 @@ import { developerActor, oauthRecord, privilegedUse, registryActor } from './aud
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
+import { createConsole, createDeveloperSignIn, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
@@ -17,7 +17,7 @@ import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
@@ -174,7 +174,7 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
@@ -228,11 +228,14 @@ function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (t
   return { organizations, whitelist };
 }
 
-function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, miniapps: MiniApps) {
-  const { config } = deps;
+function buildConsole({ config }: AppDependencies, miniapps: MiniApps): Console {
   const { client_ids: clientIds, client_secret: clientSecret, redirect_uris: redirectUris } = config.developers.console;
-  const console = createConsole({ clientIds, clientSecret, redirectUris }, async (clientId) => (await miniapps.findClient(clientId)) !== undefined);
-  const tokens = createDeveloperTokens({
+  return createConsole({ clientIds, clientSecret, redirectUris }, async (clientId) => (await miniapps.findClient(clientId)) !== undefined);
+}
+
+function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, console: Console): DeveloperTokens {
+  const { config } = deps;
+  return createDeveloperTokens({
     ...deps,
     console,
     organizations,
@@ -244,7 +247,6 @@ function buildDeveloperTokens(deps: AppDependencies, organizations: Organization
       codeMs: config.oauth.authorization_code_seconds * 1000,
     },
   });
-  return { console, tokens };
 }
 
 /** Who may call, by the kinds of token there are. */
@@ -378,8 +380,9 @@ export function buildApp(deps: AppDependencies): App {
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
-  const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn }, mfa);
-  const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
+  const console = buildConsole(deps, miniapps);
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa);
+  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
   const storage = buildStorage(deps, matrix, oauth);
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
   const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });

@@ -11,6 +11,7 @@ import type { AccessTokens, UserContext } from './access-tokens.ts';
 import type { ClientSession } from './client-session-repo.ts';
 import type { ClientTokens } from './client-tokens.ts';
 import type { ClientDirectory } from './clients.ts';
+import type { DeveloperSignIn } from './developer-pages.ts';
 import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LimitOptions, Limits, LimitStore } from './limits.ts';
@@ -59,6 +60,8 @@ export interface OAuthDeps {
   readonly signIn: SignIn;
   /** Second factors; nobody has one when absent. */
   readonly stepUp?: StepUp;
+  /** The developer console's way to sign in; its paths do not exist when absent. */
+  readonly developers?: DeveloperSignIn;
   /** Where attempts are counted; in memory when absent. */
   readonly limitStore?: LimitStore;
   /** For the claim `user_context`; must answer quickly, and may not know. */

@@ -25,6 +25,7 @@ export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
 export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthAudit, OAuthOptions } from './deps.ts';
+export type { DeveloperSignIn } from './developer-pages.ts';
 export type { LimitOptions, LimitStore } from './limits.ts';
 export type { StepUp, StepUpMethod } from './step-up.ts';
 export type { RevokedScopes } from './events.ts';

@@ -11,9 +11,10 @@ import type { OAuthParts } from './deps.ts';
 /** How long somebody may take at MAS or at the homeserver's identity provider. */
 const attemptMs = 10 * 60_000;
 const verifierPurpose = 'sign-in-verifier';
-const paths = { signIn: '/oauth2/sign-in', redirect: '/oauth2/sign-in/redirect', callback: '/oauth2/callback' } as const;
+const paths = { signIn: '/oauth2/sign-in', redirect: '/oauth2/sign-in/redirect', callback: '/oauth2/callback', developerCallback: '/oauth2/developer/callback' } as const;
+export const developerAuthorizePath = '/oauth2/developer/authorize';
 /** What needs a signed-in user and can be come back to: nothing outside this server, ever. */
-const returnPaths: ReadonlySet<string> = new Set(['/oauth2/authorize', '/oauth2/consent', '/oauth2/device', '/oauth2/sessions']);
+const returnPaths: ReadonlySet<string> = new Set(['/oauth2/authorize', '/oauth2/consent', '/oauth2/device', '/oauth2/sessions', developerAuthorizePath]);
 
 /** Where to sign in, and where to go on afterwards. */
 export const signInPath = (returnTo: string): string => `${paths.signIn}?${new URLSearchParams({ return_to: returnTo }).toString()}`;
@@ -51,7 +52,8 @@ type Done = (req: IncomingMessage, res: ServerResponse, userId: UserId, returnTo
 /** Signing in elsewhere, at MAS or at the homeserver's identity provider, and coming back. */
 function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
   const { signIn, options, clock, database, keyRing, limits } = parts;
-  const callback = options.issuer + paths.callback;
+  /** Developers come back to an address of their own, which a homeserver can so tell apart (section 4.4.1). */
+  const callbackFor = (returnTo: string): string => options.issuer + (returnTo.startsWith(developerAuthorizePath) ? paths.developerCallback : paths.callback);
   return {
     async start(req: IncomingMessage, res: ServerResponse, query: URLSearchParams): Promise<void> {
       const returnTo = checkedReturn(options.issuer, query.get('return_to'));
@@ -63,7 +65,7 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
       const state = newSecret('');
       const codeVerifier = newSecret('');
       const stateHash = sha256Hex(state);
-      const location = await signIn.start({ way: offered.kind, providerId, state, codeVerifier, callback });
+      const location = await signIn.start({ way: offered.kind, providerId, state, codeVerifier, callback: callbackFor(returnTo) });
       await insertSignInAttempt(database, {
         stateHash,
         browserHash: browser.browserHash(req, res),
@@ -80,7 +82,7 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
       const attempt = await takeSignInAttempt(database, stateHash, browser.browserHash(req, res), clock.now());
       if (attempt === undefined) throw new PageError(400, 'This sign-in is too old', 'Go back to the app and start again.');
       const codeVerifier = keyRing.open(verifierPurpose, attempt.sealedVerifier, stateHash);
-      const userId = await signIn.finish({ way: attempt.way as RedirectWay, codeVerifier, callback, query });
+      const userId = await signIn.finish({ way: attempt.way as RedirectWay, codeVerifier, callback: callbackFor(attempt.returnTo), query });
       return done(req, res, userId, attempt.returnTo);
     },
   };
@@ -88,7 +90,7 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
 
 /** Signing in on our pages with the homeserver (specification section 16.10): by MAS, legacy SSO, or a password as the last resort. */
 export function createSignInPages(parts: OAuthParts, browser: Browser): SignInPages {
-  const { signIn, options, limits } = parts;
+  const { signIn, options, limits, developers } = parts;
   const methodOf = (way: SignInWay, returnTo: string): SignInMethod => {
     if (way.kind === 'password') return { kind: 'password' };
     const query = new URLSearchParams({ way: way.kind, return_to: returnTo, ...(way.kind === 'sso' && way.providerId !== undefined ? { provider: way.providerId } : {}) });
@@ -97,6 +99,7 @@ export function createSignInPages(parts: OAuthParts, browser: Browser): SignInPa
   /** For whom: its name, and where the form may lead in the end (Chromium holds every redirect after a form to the policy). */
   const destination = async (returnTo: string): Promise<{ clientName: string; formActions: string[] }> => {
     const { searchParams } = new URL(returnTo, options.issuer);
+    if (returnTo.startsWith(developerAuthorizePath)) return { clientName: 'the developer console', formActions: searchParams.getAll('redirect_uri').filter((uri) => developers?.isTarget(searchParams.get('client_id') ?? '', uri)) };
     const client = await parts.clients.findClient(searchParams.get('client_id') ?? '');
     return { clientName: client?.name ?? 'your mini-apps', formActions: (client?.redirectUris ?? []).filter((uri) => uri === searchParams.get('redirect_uri')) };
   };
