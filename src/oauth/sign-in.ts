@@ -7,6 +7,7 @@ import { signInPage, type SignInMethod } from '../web/pages.ts';
 import { PageError, seeOther, sendPage, type Browser } from './browser.ts';
 import { insertSignInAttempt, takeSignInAttempt } from './browser-session-repo.ts';
 import type { OAuthParts } from './deps.ts';
+import { parseScopes } from './scopes.ts';
 
 /** How long somebody may take at MAS or at the homeserver's identity provider. */
 const attemptMs = 10 * 60_000;
@@ -54,6 +55,13 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
   const { signIn, options, clock, database, keyRing, limits } = parts;
   /** Developers come back to an address of their own, which a homeserver can so tell apart (section 4.4.1). */
   const callbackFor = (returnTo: string): string => options.issuer + (returnTo.startsWith(developerAuthorizePath) ? paths.developerCallback : paths.callback);
+  /** The mini-app for which MAS is asked for the user's Matrix powers: one that is asking for `messaging:send` now. */
+  const actingApp = async (returnTo: string): Promise<string | undefined> => {
+    const { pathname, searchParams } = new URL(returnTo, options.issuer);
+    if (parts.actFor === undefined || pathname !== '/oauth2/authorize' || !parseScopes(searchParams.get('scope') ?? undefined).includes('messaging:send')) return undefined;
+    const client = await parts.clients.findClient(searchParams.get('client_id') ?? '');
+    return client?.registeredScopes.includes('messaging:send') === true ? client.miniappId : undefined;
+  };
   return {
     async start(req: IncomingMessage, res: ServerResponse, query: URLSearchParams): Promise<void> {
       const returnTo = checkedReturn(options.issuer, query.get('return_to'));
@@ -65,7 +73,7 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
       const state = newSecret('');
       const codeVerifier = newSecret('');
       const stateHash = sha256Hex(state);
-      const location = await signIn.start({ way: offered.kind, providerId, state, codeVerifier, callback: callbackFor(returnTo) });
+      const location = await signIn.start({ way: offered.kind, providerId, state, codeVerifier, callback: callbackFor(returnTo), actForUser: (await actingApp(returnTo)) !== undefined });
       await insertSignInAttempt(database, {
         stateHash,
         browserHash: browser.browserHash(req, res),
@@ -82,7 +90,9 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
       const attempt = await takeSignInAttempt(database, stateHash, browser.browserHash(req, res), clock.now());
       if (attempt === undefined) throw new PageError(400, 'This sign-in is too old', 'Go back to the app and start again.');
       const codeVerifier = keyRing.open(verifierPurpose, attempt.sealedVerifier, stateHash);
-      const userId = await signIn.finish({ way: attempt.way as RedirectWay, codeVerifier, callback: callbackFor(attempt.returnTo), query });
+      const app = await actingApp(attempt.returnTo);
+      const { userId, tokens } = await signIn.finish({ way: attempt.way as RedirectWay, codeVerifier, callback: callbackFor(attempt.returnTo), query, actForUser: app !== undefined });
+      if (app !== undefined && tokens !== undefined) await parts.actFor!.keep(userId, app, tokens);
       return done(req, res, userId, attempt.returnTo);
     },
   };
