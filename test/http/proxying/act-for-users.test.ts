@@ -84,7 +84,7 @@ onBothDatabases('messages of mini-apps as the user, by the Matrix Authentication
     server.clock.advance(290_000);
     const before = mas.requests.filter(({ path }) => path === '/oauth2/token').length;
     const answers = await Promise.all(Array.from({ length: 6 }, (_, n) => say(token, `number ${n}`)));
-    expect(answers.map(({ status, body }) => [status, body.sent_as])).to.deep.equal(Array.from({ length: 6 }, () => [200, 'user']));
+    expect(answers.map(({ status, body }) => [status, body.sent_as as string])).to.deep.equal(Array.from({ length: 6 }, () => [200, 'user']));
     expect(mas.requests.filter(({ path }) => path === '/oauth2/token').length - before).to.equal(1);
   });
 
