@@ -301,6 +301,24 @@ function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth,
   });
 }
 
+/** The Matrix users that speak for mini-apps, and all that moves money. */
+function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, webhooks, oauth, mfa, metrics }: { readonly miniapps: MiniApps; readonly webhooks: Webhooks; readonly oauth: OAuth; readonly mfa: Mfa; readonly metrics: () => Metrics }) {
+  const bots = createMiniAppBots({
+    ...deps,
+    isOurs: (userId) => matrix.names.isOurs(userId),
+    proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId,
+    audit: (tx, { action, by, miniappId, details }) => matrix.audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
+  });
+  const money = buildMoney({
+    ...{ ...deps, ...matrix, mfa, miniapps, webhooks },
+    botOf: async (miniappId) => (await bots.find(miniappId))?.userId,
+    onPayment: (status) => metrics().countPayment(status),
+    proofs: deps.proofs ?? proofsOf(mfa),
+    limitShareOf: limitShareOf(mfa, deps.config.mfa.lowered_limits_percent / 100),
+  });
+  return { bots, money };
+}
+
 /** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
 function bodyLimitsOf({ storage }: Config): Record<string, number> {
   // Any value that may be stored fits, however its characters are escaped; and a batch may fill the quota.
@@ -351,8 +369,7 @@ export function buildApp(deps: AppDependencies): App {
   const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
   const storage = buildStorage(deps, matrix, oauth);
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
-  const bots = createMiniAppBots({ ...deps, isOurs: (userId) => matrix.names.isOurs(userId), proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId, audit: (tx, { action, by, miniappId, details }) => matrix.audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }) });
-  const money = buildMoney({ ...deps, ...matrix, mfa, miniapps, webhooks, botOf: async (miniappId) => (await bots.find(miniappId))?.userId, onPayment: (status) => metrics.countPayment(status), proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
+  const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, metrics: () => metrics });
   const connection = connect(deps, matrix, miniapps, money.commands, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
