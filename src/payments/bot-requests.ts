@@ -3,7 +3,7 @@ import { isoTime } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import { eventAmounts, readAmount, readCurrency } from '../kernel/money.ts';
-import type { InboundEvent, RoomCommand, SharedRooms } from '../matrix/port.ts';
+import type { InboundEvent, RoomCommand } from '../matrix/port.ts';
 import type { MiniApps } from '../miniapps/index.ts';
 import { readUserId } from '../wallet/index.ts';
 import type { Payments } from './payments.ts';
@@ -14,7 +14,6 @@ export interface BotRequestsDependencies {
   readonly miniapps: Pick<MiniApps, 'getActive'>;
   /** The Matrix user that the app has registered as its bot. */
   readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
-  readonly sharedRooms: SharedRooms;
 }
 
 const notTheBot = (): AppError => new AppError('INSUFFICIENT_PERMISSIONS', 'Only the Matrix user that the mini-app has registered as its bot can ask for payments');
@@ -43,7 +42,7 @@ function readTerms({ content: raw, roomId }: InboundEvent): PaymentTermsOf {
  * `m.tween.payment.request` in a room (decision D11): from the app's registered bot it becomes a payment that the named payer can
  * authorize. All later events of the payment refer to the bot's own.
  */
-export function paymentRequestCommand({ payments, miniapps, sharedRooms, botOf }: BotRequestsDependencies): RoomCommand {
+export function paymentRequestCommand({ payments, miniapps, botOf }: BotRequestsDependencies): RoomCommand {
   return {
     type: 'm.tween.payment.request',
     async handle(event) {
@@ -53,7 +52,7 @@ export function paymentRequestCommand({ payments, miniapps, sharedRooms, botOf }
       const app = await miniapps.getActive(miniappId);
       if (!app.scopes.includes('wallet:request')) throw notGranted();
       const terms = readTerms(event);
-      await sharedRooms.requireShared([event.sender, terms.payer], event.roomId);
+      // Whether the payer is in the room is asked there; whether the bot is, was asked before.
       const preparation = await payments.prepare(miniappId, terms);
       return async (tx, reply) => {
         const payment = await payments.create(tx, terms, preparation, { kind: 'bot', id: event.sender }, event.eventId);

@@ -157,6 +157,14 @@ onBothDatabases('payments and second proofs', (databases) => {
     expect((await server.database.sql('payment').where({ id }).first<{ status: string }>()).status).to.equal('pending_authorization');
   });
 
+  it('are led to by a signature once', async () => {
+    const payer = await payerWithPin('kim');
+    const id = await asked(server, payer);
+    const signature = signatureOver(server, payer, id, 1000);
+    expect(error(await act(server, payer.appToken, id, 'authorize', signature))).to.deep.equal([402, 'MFA_REQUIRED']);
+    expect(error(await act(server, payer.appToken, id, 'authorize', signature))).to.deep.equal([401, 'INVALID_SIGNATURE']);
+  });
+
   it('that lead to nothing leave the payment to be cancelled', async () => {
     const payer = await payerWithPin('jan');
     const id = await asked(server, payer);

@@ -23,7 +23,7 @@ onBothDatabases('payments to mini-apps', (databases) => {
     server = await startWholeServer(databases, { TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false', TMCP_MFA_LOWERED_LIMITS_PERCENT: '100', TMCP_MFA_REQUIRE_OVER: 'USD:100000' });
     shop = await newShop(server, 'ma_shop');
     other = await newShop(server, 'ma_other');
-    room(server, 'chat', [{ userId: '@alice:example.org' as never }]);
+    for (const name of ['chat', 'elsewhere']) room(server, name, [{ userId: '@alice:example.org' as never }]);
     alice = await newPayer(server, shop, 'alice', { amount: '5000', context: { room_id: '!chat:example.org' } });
     mallory = await newPayer(server, shop, 'mallory');
   });
@@ -233,7 +233,10 @@ onBothDatabases('payments to mini-apps', (databases) => {
       const [first, second] = [await asked(server, alice), await asked(server, alice)];
       const good = signatureOver(server, alice, first, 1000);
       expect(error(await act(server, alice.token, second, 'authorize', good))).to.deep.equal([401, 'INVALID_SIGNATURE']);
+      const spent = async (): Promise<number> => (await server.database.sql('mfa_spent_signature').select('hash')).length;
+      const before = await spent();
       expect((await act(server, alice.token, first, 'authorize', good)).status).to.equal(200);
+      expect(await spent()).to.equal(before + 1);
       expect(error(await act(server, alice.token, first, 'authorize', good))).to.deep.equal([409, 'INVALID_STATE_TRANSITION']);
       for (const offMs of [-6 * minute, 6 * minute]) expect(error(await act(server, alice.token, second, 'authorize', signatureOver(server, alice, second, 1000, { offMs })))).to.deep.equal([401, 'INVALID_SIGNATURE']);
       expect((await authorize(server, alice, second, 1000)).status).to.equal(200);
