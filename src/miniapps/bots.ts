@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import { deleteBot, findBot, saveBot, type MiniAppBot } from './bot-repo.ts';
+import { lockMiniApp } from './repo.ts';
 import type { MiniAppAudit, Registrar } from './miniapps.ts';
 import type { MiniApp } from './types.ts';
 
@@ -38,6 +39,8 @@ export function createMiniAppBots({ database, clock, audit, proveUser, isOurs }:
       });
       if (isOurs(userId)) throw invalidField('matrix_access_token', "is one of this server's own users");
       return database.inTransaction(async (tx) => {
+        // Two at once: the later one waits, and stays.
+        await lockMiniApp(tx, miniappId);
         const bot: MiniAppBot = { userId, registeredAt: clock.now() };
         if (!(await saveBot(tx, miniappId, userId, nameOf(by), bot.registeredAt))) throw new AppError('ALREADY_EXISTS', 'This Matrix user is the bot of another mini-app');
         await audit(tx, { action: 'miniapp.bot_registered', by, miniappId, details: { bot_user_id: userId } });

@@ -143,6 +143,14 @@ onBothDatabases('payments that a bot asks for', (databases) => {
       expect(await server.database.sql('audit_entry').where({ target: chess.id }).whereLike('action', 'miniapp.bot%').orderBy(['at', 'id']).pluck('action')).to.deep.equal(['miniapp.bot_registered', 'miniapp.bot_removed']);
     });
 
+    it('and of several at once the last one stays', async () => {
+      const parlour = await newShop(server, 'ma_parlour');
+      for (const n of [1, 2, 3]) server.identity.whoami.set(`syt_parlour${n}`, { user_id: `@parlour${n}:example.org`, is_guest: false });
+      const answers = await Promise.all([1, 2, 3].map((n) => registerBot(`syt_parlour${n}`, server.adminToken, parlour.id)));
+      expect(answers.map(({ status }) => status)).to.deep.equal([200, 200, 200]);
+      expect(await server.database.sql('miniapp_bot').where({ miniapp_id: parlour.id }).select('user_id')).to.have.length(1);
+    });
+
     it('and is none of the server’s own users', async () => {
       server.identity.whoami.set('syt_ours', { user_id: '@_tmcp_x:example.org', is_guest: false });
       expect((await registerBot('syt_ours')).status).to.equal(400);

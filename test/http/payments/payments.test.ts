@@ -68,6 +68,10 @@ onBothDatabases('payments to mini-apps', (databases) => {
       expect(deliveries.map(({ event, url }) => [event, url])).to.have.deep.members([['payment.completed', 'https://shop.example/hooks/payment'], ['payment.completed', null]]);
       expect(deliveries[0]!.data).to.deep.include({ amount: 150.5, currency: 'USD', user_id: alice.userId, miniapp_id: 'ma_shop', metadata: { order_id: 'ORDER-1', description: 'Order #12345' } });
       expect(await auditActions(server, id)).to.deep.equal(['payment.requested', 'payment.completed']);
+      expect(await server.app.metrics.registry.metrics()).to.match(/^tmcp_payments_total\{state="completed"\} [1-9]/m);
+      // Of the two, the log of deliveries names the one that does not go where all go.
+      const log = (await call(server.url, 'GET', `/mini-apps/v1/${shop.id}/webhooks/deliveries`, { token: server.adminToken })).body.deliveries as { url?: string }[];
+      expect(log.map(({ url }) => url)).to.have.members(['https://shop.example/hooks/payment', undefined]);
     });
 
     it('told in the notice room of the payer when no room was named', async () => {
