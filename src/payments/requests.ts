@@ -39,10 +39,10 @@ export interface PaymentRequests {
   create(tx: Transaction, terms: PaymentTermsOf, preparation: PaymentPreparation, by: AuditRecord['actor'], askedBy?: EventId): Promise<Payment>;
 }
 
-const notPaid = (): AppError => new AppError('INSUFFICIENT_PERMISSIONS', 'This mini-app cannot be paid now');
+export const notPaid = (): AppError => new AppError('INSUFFICIENT_PERMISSIONS', 'This mini-app cannot be paid now');
 
 /** Whether an app that this user pays is paid with play money: its owners' until it is approved (decision D23). @throws AppError INSUFFICIENT_PERMISSIONS */
-export async function isSandboxFor(miniapps: Pick<MiniApps, 'earlyUsers'>, app: MiniApp | undefined, payer: UserId): Promise<boolean> {
+async function isSandboxFor(miniapps: Pick<MiniApps, 'earlyUsers'>, app: MiniApp | undefined, payer: UserId): Promise<boolean> {
   if (app?.status === 'active') return false;
   if (app === undefined || !(await miniapps.earlyUsers(app)).includes(payer)) throw notPaid();
   return true;

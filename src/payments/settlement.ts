@@ -8,7 +8,7 @@ import type { Movement, Wallet } from '../wallet/index.ts';
 import { settlingJob } from './jobs.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { lockPayment } from './repo.ts';
-import { isSandboxFor } from './requests.ts';
+import { notPaid } from './requests.ts';
 import { requireSandboxFunds, sandboxAnswerMs, sandboxOutcome } from './sandbox.ts';
 import type { Payment } from './types.ts';
 
@@ -16,7 +16,7 @@ export interface SettlementDependencies {
   readonly clock: Clock;
   readonly queue: JobQueue;
   readonly wallet: Wallet;
-  readonly miniapps: Pick<MiniApps, 'find' | 'earlyUsers'>;
+  readonly miniapps: Pick<MiniApps, 'find'>;
   readonly record: PaymentRecord;
 }
 
@@ -58,8 +58,8 @@ export function createSettlement({ clock, queue, wallet, miniapps, record }: Set
   return {
     async pay(tx, payment) {
       const by = { kind: 'user', id: payment.payer };
-      // An app that was suspended since is not paid any more; one that was approved since is not paid with play money that becomes real.
-      if (!payment.sandbox) await isSandboxFor({ earlyUsers: () => Promise.resolve([]) }, await miniapps.find(payment.miniappId, tx), payment.payer);
+      // One that was suspended since is not paid any more.
+      if (!payment.sandbox && (await miniapps.find(payment.miniappId, tx))?.status !== 'active') throw notPaid();
       const outcome = sandboxOutcome(payment);
       requireSandboxFunds(outcome);
       if (outcome !== 'answer_later') return complete(tx, payment, { ...payment, status: next(payment, 'authorize', 'process', 'complete'), txnId: await wallet.transfer(tx, movementOf(payment)) }, by);
