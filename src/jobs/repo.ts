@@ -33,14 +33,14 @@ async function takePositions(tx: Transaction, streams: ReadonlyMap<string, NewJo
     tx.dialect === 'postgres'
       ? 'SELECT stream, next_pos, ready_at, fence FROM json_to_recordset(?::json) AS r(stream text, next_pos bigint, ready_at bigint, fence bigint) ORDER BY stream'
       : `SELECT value ->> 'stream', value ->> 'next_pos', value ->> 'ready_at', value ->> 'fence' FROM json_each(?) WHERE true`;
-  const taken = await runSql<{ stream: string; next_pos: number | string }>(
+  const rows = await runSql<{ stream: string; next_pos: number }>(
     tx,
     `INSERT INTO job_stream (stream, next_pos, ready_at, fence) ${source}
      ON CONFLICT (stream) DO UPDATE SET next_pos = job_stream.next_pos + excluded.next_pos, ready_at = COALESCE(job_stream.ready_at, excluded.ready_at)
      RETURNING stream, next_pos`,
     [JSON.stringify(wanted)],
   );
-  return new Map(taken.map(({ stream, next_pos: nextPos }) => [stream, Number(nextPos) - (streams.get(stream)?.length ?? 0)]));
+  return new Map(rows.map((row) => [row.stream, row.next_pos - (streams.get(row.stream)?.length ?? 0)]));
 }
 
 /** Appends jobs to their streams. A job whose id is known already is left out. */
