@@ -76,5 +76,6 @@ onBothDatabases('the life of a payment in the database', (databases) => {
     expect(await insert({ id: 'other', status: 'initiated' })).to.equal('refused');
     expect(await insert({ id: 'more', status: 'partially_refunded', completed_at: 1, refunded: 6 })).to.equal('refused');
     expect(await insert({ id: 'nothing', status: 'pending_authorization', amount: 0 })).to.equal('refused');
+    await database.close();
   });
 });
