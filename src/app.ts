@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
-import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
+import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
@@ -11,6 +11,7 @@ import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
+import type { RoomCommand } from './matrix/port.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
@@ -24,6 +25,7 @@ import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { buildCatalog, buildMirror } from './store.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -88,8 +90,8 @@ function buildMatrix(deps: AppDependencies) {
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
-  const { config, database, clock, keyRing } = deps;
+function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, mirror: Mirror, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
+  const { database, clock, keyRing } = deps;
   return createMiniApps({
     database,
     clock,
@@ -100,7 +102,7 @@ function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, 
     endSessions,
     keepSigningWith: (tx, miniappId, sealed, overlapMs) => webhooks().keepSigningWith(tx, miniappId, sealed, overlapMs),
     audit: (tx, { action, by, miniappId, details }) => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
-    maxStateApps: config.catalog.max_state_apps,
+    mirror,
   });
 }
 
@@ -268,12 +270,12 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
   };
 }
 
-function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, metrics: () => Metrics) {
+function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, commands: readonly RoomCommand[], metrics: () => Metrics) {
   const { config, registration } = deps;
   return connectMatrix({
     ...deps,
     ...matrix,
-    commands: [launchCommand({ clock: deps.clock, events: matrix.events, miniapps })],
+    commands,
     checkContent: loadEventSchemas(new URL('events/', schemaFolder)),
     fillCatalogue: (tx) => miniapps.fillCatalogue(tx),
     miniappName: async (miniappId) => {
@@ -321,19 +323,6 @@ function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): S
   });
 }
 
-function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth, storage }: { readonly miniapps: MiniApps; readonly oauth: OAuth; readonly storage: Storage }) {
-  return createInstalls({
-    ...deps,
-    ...matrix,
-    miniapps,
-    async cleanUp(tx, removed) {
-      // The sessions first: a write that is under way has then either been committed or will not be.
-      await oauth.withdraw(tx, removed, 'uninstall');
-      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
-    },
-  });
-}
-
 /** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
 function bodyLimitsOf({ storage }: Config): Record<string, number> {
   // Any value that may be stored fits, however its characters are escaped; and a batch may fill the quota.
@@ -374,21 +363,22 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const miniapps = buildMiniApps(deps, matrix, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
+  const mirror = buildMirror({ config, ...matrix });
+  const miniapps = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
   const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn }, mfa);
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const storage = buildStorage(deps, matrix, oauth);
-  const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
+  const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks });
   const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
-  const connection = connect(deps, matrix, miniapps, () => metrics);
+  const connection = connect(deps, matrix, miniapps, catalog.commands, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now)] });
-  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
@@ -399,7 +389,7 @@ export function buildApp(deps: AppDependencies): App {
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
-    ...storeRoutes({ database, installs, miniapps }),
+    ...catalog.routes,
     ...storageRoutes({ storage, clock }),
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
@@ -425,7 +415,7 @@ export function buildApp(deps: AppDependencies): App {
       // Making the first signing keys takes a while, and no database meanwhile.
       await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       await connection.prepare();
-      await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
+      await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));
       if (roles.has('worker')) worker.start();
       // A homeserver that does not answer must not hold up the start.
       await Promise.race([connection.monitor.start(), delay(firstLookMs)]);

@@ -1217,7 +1217,7 @@ export interface MiniappLaunchContent {
 }
 
 /**
- * A launch was recorded as a session; refers to the event that asked for it (decision D11).
+ * A launch was recorded as a session; refers to the event that asked for it, where it was asked for in the room (decision D11).
  */
 export interface MiniappLaunchedContent {
   /**
@@ -1237,7 +1237,7 @@ export interface MiniappLaunchedContent {
   sender: string;
   launch_source: string;
   launched_at: string;
-  'm.relates_to': {
+  'm.relates_to'?: {
     rel_type: 'm.reference';
     /**
      * The event that this one answers

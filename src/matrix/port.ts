@@ -59,6 +59,8 @@ export interface Rooms {
    * not in it, or `userId` is not. Throws SERVICE_UNAVAILABLE when the homeserver can't be asked.
    */
   requireJoined(roomId: RoomId, userId: UserId): Promise<void>;
+  /** Whether the room lets both this user and our bot set state of this type. Throws SERVICE_UNAVAILABLE. */
+  maySetState(roomId: RoomId, userId: UserId, type: string): Promise<boolean>;
 }
 
 /** How somebody is called in a room. */

@@ -1,0 +1,50 @@
+import { createCatalog, createMirror, type Catalog, type Mirror, type RankingPolicy } from './catalog/index.ts';
+import type { Config } from './config/index.ts';
+import type { Database } from './database/index.ts';
+import type { JobQueue } from './jobs/index.ts';
+import type { Clock } from './kernel/clock.ts';
+import type { RoomEvents, Rooms } from './matrix/port.ts';
+import type { MiniApps } from './miniapps/index.ts';
+import type { OAuth } from './oauth/index.ts';
+import type { Storage } from './storage/index.ts';
+import type { Webhooks } from './webhooks/index.ts';
+
+export interface StoreDependencies {
+  readonly config: Config;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly queue: JobQueue;
+  readonly events: RoomEvents;
+  readonly rooms: Rooms;
+  readonly miniapps: MiniApps;
+  readonly mirror: Mirror;
+  readonly oauth: OAuth;
+  readonly storage: Storage;
+  readonly webhooks: Webhooks;
+}
+
+const dayMs = 24 * 60 * 60_000;
+
+const policyOf = (ranking: Config['catalog']['ranking']): RankingPolicy => ({
+  weights: { installs: ranking.installs_points, actives: ranking.actives_points, rating: ranking.rating_points, engagement: ranking.engagement_points, recency: ranking.recency_points },
+  recencyHalfLifeDays: ranking.recency_half_life_days,
+  trendingMinInstalls: ranking.trending_min_installs,
+  trendingMinGrowth: ranking.trending_min_growth_percent / 100,
+});
+
+export const buildMirror = ({ config, events }: Pick<StoreDependencies, 'config' | 'events'>): Mirror => createMirror({ events, maxApps: config.catalog.max_state_apps });
+
+/** The store, as the rest of the house sees it. */
+export function buildCatalog(deps: StoreDependencies): Catalog {
+  const { config, oauth, storage, webhooks } = deps;
+  return createCatalog({
+    ...deps,
+    options: { policy: policyOf(config.catalog.ranking), newMs: config.catalog.new_app_days * dayMs, scoreIntervalMs: config.catalog.score_interval_minutes * 60_000 },
+    notify: async (tx, miniappId, event, data) => void (await webhooks.send(tx, { miniappId, event, data })),
+    async cleanUp(tx, removed) {
+      // The sessions first: a write that is under way has then either been committed or will not be.
+      await oauth.withdraw(tx, removed, 'uninstall');
+      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
+    },
+  });
+}
