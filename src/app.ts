@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
+import { capabilityRoutes } from './capabilities/index.ts';
+import { cardRoutes } from './cards/index.ts';
 import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
@@ -25,7 +27,7 @@ import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
-import { buildCatalog, buildMirror } from './store.ts';
+import { buildCards, buildCatalog, buildMirror, offerOf } from './store.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -349,7 +351,10 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
   if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
   http.use(cors);
   if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  if (roles.has('api')) {
+    const contract = loadContract(new URL('openapi.yaml', schemaFolder));
+    http.use(apiRouter({ contract, routes: { ...routes, ...capabilityRoutes(offerOf(config, contract)) }, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  }
   http.use(notFound, errorHandler(log, clock));
   return http;
 }
@@ -372,12 +377,13 @@ export function buildApp(deps: AppDependencies): App {
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
   const storage = buildStorage(deps, matrix, oauth);
   const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks });
+  const cards = buildCards({ ...deps, ...matrix });
   const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
   const connection = connect(deps, matrix, miniapps, catalog.commands, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now)] });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now), (tx, now) => cards.tidyUp(tx, now)] });
   const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
@@ -389,7 +395,7 @@ export function buildApp(deps: AppDependencies): App {
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
-    ...catalog.routes,
+    ...catalog.routes, ...cardRoutes({ cards }),
     ...storageRoutes({ storage, clock }),
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),

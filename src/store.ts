@@ -1,9 +1,12 @@
+import type { Offer } from './capabilities/index.ts';
+import { createCards, type Cards } from './cards/index.ts';
 import { createCatalog, createMirror, type Catalog, type Mirror, type RankingPolicy } from './catalog/index.ts';
 import type { Config } from './config/index.ts';
 import type { Database } from './database/index.ts';
 import type { JobQueue } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
-import type { RoomEvents, Rooms } from './matrix/port.ts';
+import type { Contract } from './http/index.ts';
+import type { RoomEvents, Rooms, SharedRooms } from './matrix/port.ts';
 import type { MiniApps } from './miniapps/index.ts';
 import type { OAuth } from './oauth/index.ts';
 import type { Storage } from './storage/index.ts';
@@ -48,3 +51,14 @@ export function buildCatalog(deps: StoreDependencies): Catalog {
     },
   });
 }
+
+export const buildCards = (deps: Pick<StoreDependencies, 'config' | 'database' | 'clock' | 'events' | 'rooms'> & { readonly sharedRooms: SharedRooms }): Cards =>
+  createCards({ ...deps, isKnownEncrypted: (db, roomId) => deps.sharedRooms.isKnownEncrypted(db, roomId), perMinute: deps.config.catalog.cards_per_minute });
+
+/** What mini-apps can use here: what is configured, and what the contract has. */
+export const offerOf = ({ capabilities, storage, wallet }: Config, contract: Contract): Offer => ({
+  disabled: capabilities.disabled,
+  serves: (path) => contract.operations.some((operation) => operation.path === path),
+  storageQuotaBytes: storage.max_bytes,
+  maxPayment: wallet.enhanced.transaction_limit,
+});

@@ -48,7 +48,7 @@ const orders: Readonly<Record<Sort, Order>> = {
 };
 
 /** Of more matches than this the rest is not looked at: a word that is everywhere must not hold up everybody. */
-const maxMatches = 20_000;
+const maxMatches = 10_000;
 
 type Binding = string | number;
 interface Condition {
@@ -148,7 +148,7 @@ async function appsAt(db: Queryable, places: readonly Placed[]): Promise<ListedA
   });
 }
 
-/** One page of the active apps. `total` is of all pages; of a search it ends at 20,000. */
+/** One page of the active apps. `total` is of all pages; of a search it ends at 10,000. */
 export async function browse(db: Queryable, filter: BrowseFilter): Promise<Page> {
   const order = orders[filter.sort];
   const { words } = filter;

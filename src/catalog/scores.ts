@@ -16,7 +16,7 @@ export interface ScoresDependencies {
 export const scoreKind = 'catalog.score';
 
 /** Apps whose scores are computed in one transaction: some milliseconds, for which everybody else waits on SQLite. */
-const batch = 200;
+const batch = 100;
 
 interface ScoreJob {
   readonly tick: number;

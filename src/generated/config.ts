@@ -500,6 +500,32 @@ export interface ConfigFile {
     };
   };
   /**
+   * What mini-apps are told that they can do (section 10.5).
+   */
+  capabilities: {
+    /**
+     * Capabilities that the clients of this deployment do not offer, whatever the platform.
+     */
+    disabled: ('camera' | 'location' | 'payment' | 'storage' | 'messaging' | 'biometric')[];
+  };
+  /**
+   * The bot's commands for administrators: !tmcp status, reviews, approve, reject, suspend.
+   */
+  administration: {
+    /**
+     * The administrators' room, unencrypted and with the bot in it. Without it there are no commands.
+     */
+    room_id?: string;
+    /**
+     * Who may ask: status and reviews.
+     */
+    viewers: string[];
+    /**
+     * Who may also decide: approve, reject and suspend. Nobody else, whatever power they have in the room.
+     */
+    moderators: string[];
+  };
+  /**
    * What mini-apps' servers are told (section 9.1.2).
    */
   webhooks: {

@@ -8,6 +8,14 @@ export async function up(sql: Knex): Promise<void> {
   await people(sql);
   await (postgres ? postgresSearch(sql) : sqliteSearch(sql));
   await adoptRegistry(sql, postgres);
+  /** Rich cards of an app in a room in the present minute. */
+  await sql.schema.createTable('card_window', (table) => {
+    table.text('miniapp_id').notNullable().references('miniapp.miniapp_id');
+    table.text('room_id').notNullable();
+    table.bigInteger('minute').notNullable();
+    table.integer('cards').notNullable();
+    table.primary(['miniapp_id', 'room_id']);
+  });
 }
 
 async function entries(sql: Knex, postgres: boolean): Promise<void> {
