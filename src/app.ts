@@ -12,7 +12,7 @@ import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } fr
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver, type MatrixConnection } from './matrix/index.ts';
 import type { RoomCommand } from './matrix/port.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
@@ -27,7 +27,7 @@ import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
-import { buildCards, buildCatalog, buildMirror, offerOf } from './store.ts';
+import { buildAdministration, buildCards, buildCatalog, buildMirror, offerOf } from './store.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -274,10 +274,11 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
 
 function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, commands: readonly RoomCommand[], metrics: () => Metrics) {
   const { config, registration } = deps;
-  return connectMatrix({
+  const connection: MatrixConnection = connectMatrix({
     ...deps,
     ...matrix,
     commands,
+    messages: buildAdministration({ ...deps, audit: matrix.audit, miniapps, homeserverState: () => connection.monitor.state().state }),
     checkContent: loadEventSchemas(new URL('events/', schemaFolder)),
     fillCatalogue: (tx) => miniapps.fillCatalogue(tx),
     miniappName: async (miniappId) => {
@@ -294,6 +295,7 @@ function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, comm
       paymentsDisplayName: config.appservice.payments_display_name,
     },
   });
+  return connection;
 }
 
 function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof Worker>[0]['kinds'], metrics: Metrics): Worker {

@@ -1,3 +1,4 @@
+import { createAdministration } from './administration/index.ts';
 import type { Offer } from './capabilities/index.ts';
 import { createCards, type Cards } from './cards/index.ts';
 import { createCatalog, createMirror, type Catalog, type Mirror, type RankingPolicy } from './catalog/index.ts';
@@ -6,9 +7,11 @@ import type { Database } from './database/index.ts';
 import type { JobQueue } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Contract } from './http/index.ts';
-import type { RoomEvents, Rooms, SharedRooms } from './matrix/port.ts';
+import { asRoomId } from './kernel/ids.ts';
+import type { RoomEvents, RoomMessages, Rooms, SharedRooms } from './matrix/port.ts';
 import type { MiniApps } from './miniapps/index.ts';
 import type { OAuth } from './oauth/index.ts';
+import type { Audit } from './security/audit/index.ts';
 import type { Storage } from './storage/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
@@ -62,3 +65,17 @@ export const offerOf = ({ capabilities, storage, wallet }: Config, contract: Con
   storageQuotaBytes: storage.max_bytes,
   maxPayment: wallet.enhanced.transaction_limit,
 });
+
+/** The bot's commands in the administrators' room; undefined without one. */
+export function buildAdministration(deps: Pick<StoreDependencies, 'config' | 'database' | 'miniapps'> & { readonly version: string; readonly audit: Pick<Audit, 'record'>; readonly homeserverState: () => string }): RoomMessages | undefined {
+  const { room_id: roomId, viewers, moderators } = deps.config.administration;
+  if (roomId === undefined) return undefined;
+  return createAdministration({
+    ...deps,
+    roomId: asRoomId(roomId),
+    viewers,
+    moderators,
+    audit: (tx, { sender, command, miniappId, result, why }) =>
+      deps.audit.record(tx, { actor: { kind: 'user', id: sender }, action: `administration.${command}`, target: miniappId === undefined ? { kind: 'room', id: roomId } : { kind: 'miniapp', id: miniappId.slice(0, 80) }, result, details: why === undefined ? {} : { why } }),
+  });
+}

@@ -87,3 +87,12 @@ export interface SharedRooms {
   /** Whether our bot has heard that the room is encrypted; asks nobody. */
   isKnownEncrypted(db: Queryable, roomId: RoomId): Promise<boolean>;
 }
+
+/** Commands that people write as messages in one room. */
+export interface RoomMessages {
+  readonly roomId: RoomId;
+  /** The word that such a message begins with; others are not even kept. */
+  readonly prefix: string;
+  /** Returns what to write, in the transaction that also marks the message handled; `reply` answers in the room. */
+  handle(sender: UserId, text: string): Promise<(tx: Transaction, reply: (text: string) => void) => Promise<void>>;
+}

@@ -84,6 +84,8 @@ export interface MiniApps {
   register(registration: Registration, by: Registrar, commands: readonly MiniAppCommand[]): Promise<{ app: MiniApp; credentials: Credentials }>;
   /** Takes the app through `commands`. @throws AppError MINIAPP_NOT_FOUND, INVALID_STATE_TRANSITION */
   move(miniappId: string, by: Registrar, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
+  /** As part of `tx`. Nothing is written when it throws. */
+  moveIn(tx: Transaction, miniappId: string, by: Registrar, commandsFor: (app: MiniApp) => readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
   /** @throws AppError MINIAPP_NOT_FOUND */
   classify(miniappId: string, by: Registrar, classification: Classification): Promise<MiniApp>;
   /** Brings an official app to what the manifest says; without a change nothing is written. */
@@ -227,6 +229,11 @@ async function findRegisteredClient({ database, clock }: MiniAppsDependencies, c
   return { clientId, kind: client.kind, app, secretHashes: client.kind === 'public' ? [] : await listSecretHashes(database, clientId, clock.now()) };
 }
 
+async function moveIn(deps: MiniAppsDependencies, tx: Transaction, miniappId: string, by: Registrar, commandsFor: (app: MiniApp) => readonly MiniAppCommand[], reason?: string): Promise<MiniApp> {
+  const app = await lock(tx, miniappId);
+  return walk(deps, tx, app, by, commandsFor(app), reason);
+}
+
 export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
   const { database, clock } = deps;
   const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId));
@@ -244,6 +251,10 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
         return { app: await walk(deps, tx, draft, by, commands), credentials };
       }),
     move: (miniappId, by, commands, reason) => change(async (tx) => walk(deps, tx, await lock(tx, miniappId), by, commands, reason)),
+    moveIn(tx, ...move) {
+      tx.afterCommit(() => clients.clear());
+      return moveIn(deps, tx, ...move);
+    },
     classify: (miniappId, by, classification) =>
       change(async (tx) => {
         const app = { ...(await lock(tx, miniappId)), classification, updatedAt: clock.now() };
