@@ -90,11 +90,12 @@ describe("the administrators' room on a real homeserver", () => {
 
   it('hears no commands anywhere else, and no edits', async () => {
     await root.sendEvent(elsewhere, 'm.room.message', { msgtype: 'm.text', body: '!tmcp reject ma_shop elsewhere' });
-    await root.sendEvent(room, 'm.room.message', { msgtype: 'm.text', body: '!tmcpstatus' });
+    const plain = await root.sendEvent(room, 'm.room.message', { msgtype: 'm.text', body: '!tmcpstatus' });
+    await root.sendEvent(room, 'm.room.message', { msgtype: 'm.text', body: '!tmcp status', 'm.relates_to': { rel_type: 'm.replace', event_id: plain } });
     await ask(root, '!tmcp status');
     expect((await root.history(elsewhere)).filter(({ sender, type }) => sender === BOT && type === 'm.room.message')).to.deep.equal([]);
     const answered = (await root.history(room)).filter(({ sender, type }) => sender === BOT && type === 'm.room.message').length;
-    const asked = (await root.history(room)).filter(({ content }) => typeof content.body === 'string' && /^!tmcp( |$)/.test(content.body)).length;
+    const asked = (await root.history(room)).filter(({ content }) => content.msgtype === 'm.text' && /^!tmcp( |$)/.test(content.body as string) && content['m.relates_to'] === undefined).length;
     expect(answered).to.equal(asked);
   });
 
