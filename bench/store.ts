@@ -23,7 +23,8 @@ function numbers(seed: number): () => number {
 }
 
 const syllables = ['ka', 'lo', 'mi', 'ter', 'van', 'so', 'pra', 'xi', 'dun', 'el', 'for', 'gu', 'hal', 'nim', 'ost', 'qua'];
-const wordOf = (n: number): string => [...n.toString(16).padStart(3, '0')].map((digit) => syllables[parseInt(digit, 16)]).join('');
+/** Common words begin as differently as rare ones. */
+const wordOf = (n: number): string => [...n.toString(16).padStart(3, '0')].toReversed().map((digit) => syllables[parseInt(digit, 16)]).join('');
 const vocabulary = 4000;
 /** Words as unequal as those of a language: of ten words one is among the hundred that everybody uses. */
 const someWord = (next: () => number): string => wordOf(Math.floor(vocabulary * next() ** 2.5));

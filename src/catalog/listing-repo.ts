@@ -47,8 +47,8 @@ const orders: Readonly<Record<Sort, Order>> = {
   name: { column: 'name_key', descending: false },
 };
 
-/** Of more matches than this the rest is not looked at: a word that is everywhere must not hold up everybody. */
-const maxMatches = 10_000;
+/** Of more matches than this only the best ranked are looked at: a word that is everywhere must not hold up everybody. */
+const maxMatches = 2000;
 
 type Binding = string | number;
 interface Condition {
@@ -81,8 +81,8 @@ const tsQuery = (words: readonly string[]): string => words.map((word, at) => `'
 
 function matchSource(db: Queryable, words: readonly string[]): Condition {
   return db.dialect === 'sqlite'
-    ? { sql: `(SELECT rowid AS seq FROM catalog_search WHERE catalog_search MATCH ? LIMIT ${maxMatches}) f JOIN catalog_entry e ON e.seq = f.seq`, bindings: [ftsQuery(words)] }
-    : { sql: `(SELECT * FROM catalog_entry WHERE listed = 1 AND search @@ to_tsquery('pg_catalog.simple', ?) LIMIT ${maxMatches}) e`, bindings: [tsQuery(words)] };
+    ? { sql: `(SELECT rowid % 2147483648 AS seq FROM catalog_search WHERE catalog_search MATCH ? ORDER BY rowid LIMIT ${maxMatches}) f JOIN catalog_entry e ON e.seq = f.seq`, bindings: [ftsQuery(words)] }
+    : { sql: `(SELECT * FROM catalog_entry WHERE listed = 1 AND search @@ to_tsquery('pg_catalog.simple', ?) ORDER BY score DESC LIMIT ${maxMatches}) e`, bindings: [tsQuery(words)] };
 }
 
 interface Placed {
@@ -148,7 +148,7 @@ async function appsAt(db: Queryable, places: readonly Placed[]): Promise<ListedA
   });
 }
 
-/** One page of the active apps. `total` is of all pages; of a search it ends at 10,000. */
+/** One page of the active apps. `total` is of all pages; of a search it ends at 2,000. */
 export async function browse(db: Queryable, filter: BrowseFilter): Promise<Page> {
   const order = orders[filter.sort];
   const { words } = filter;

@@ -66,6 +66,16 @@ export interface Scored {
   readonly trend: number;
 }
 
+/** Thousandths of a hundred points: an app is put elsewhere in the search when its score has moved by so much. */
+const searchSteps = 1000;
+const stepMicros = 100_000;
+
+/**
+ * SQLite's full-text search gives its matches in the order of their ids. So the best ranked come first, and of a word that
+ * is everywhere only they need be looked at. Below 2^31 the id is the app's number.
+ */
+export const searchIdOf = (score: number, seq: number): number => (searchSteps - Math.min(searchSteps, Math.floor(score / stepMicros))) * 2 ** 31 + seq;
+
 export async function saveScores(tx: Transaction, scored: readonly Scored[]): Promise<void> {
   if (tx.dialect === 'postgres') {
     await tx.sql.raw(
@@ -76,6 +86,8 @@ export async function saveScores(tx: Transaction, scored: readonly Scored[]): Pr
   }
   for (const { seq, score, trend } of scored) {
     await runSql(tx, 'UPDATE catalog_entry SET score = ?, trend = CASE WHEN listed = 1 THEN ? ELSE 0 END WHERE seq = ? AND (score <> ? OR trend <> ?)', [score, trend, seq, score, trend]);
+    const searchId = searchIdOf(score, seq);
+    await runSql(tx, 'UPDATE catalog_entry SET search_id = ? WHERE seq = ? AND search_id <> ?', [searchId, seq, searchId]);
   }
 }
 

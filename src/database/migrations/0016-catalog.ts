@@ -41,6 +41,8 @@ async function entries(sql: Knex, postgres: boolean): Promise<void> {
     /** 1 for what the catalogue room shows. */
     table.integer('mirrored').notNullable().defaultTo(0);
     if (postgres) table.specificType('search', 'tsvector');
+    /** Where SQLite's search has the app: the better ranked, the lower. See `searchIdOf` in src/catalog/score-repo.ts. */
+    else table.bigInteger('search_id').notNullable().defaultTo(0);
   });
   // Each holds all that a page is chosen by, so that what a filter leaves out costs no row.
   for (const [name, order] of [['score', 'score DESC'], ['recent', 'published_at DESC'], ['rating', 'rating_mean DESC'], ['name', 'name_key']]) {
@@ -122,20 +124,27 @@ const unratedMean = 3_500_000;
 
 const shelved = ['status', 'category', 'classification', 'name', 'short_name', 'description', 'developer', 'marketing', 'version', 'published_at'];
 
+/** `searchIdOf(0, seq)`. */
+const unrankedSearchId = `${1000 * 2 ** 31} + seq`;
+
 async function sqliteSearch(sql: Knex): Promise<void> {
-  await sql.raw(`CREATE VIRTUAL TABLE catalog_search USING fts5 (name, keywords, words, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2', prefix='2 3')`);
-  const seqOf = (row: string): string => `(SELECT seq FROM catalog_entry WHERE miniapp_id = ${row}.miniapp_id)`;
+  await sql.raw(`CREATE VIRTUAL TABLE catalog_search USING fts5 (name, keywords, words, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2', prefix='2 3 4')`);
+  const seqOfNew = '(SELECT seq FROM catalog_entry WHERE miniapp_id = NEW.miniapp_id)';
   const index = `INSERT INTO catalog_search (rowid, name, keywords, words)
-    SELECT seq, NEW.name || ' ' || coalesce(NEW.short_name, ''), coalesce(json_extract(NEW.marketing, '$.keywords'), ''),
-      NEW.description || ' ' || coalesce(json_extract(NEW.marketing, '$.short_description'), '') || ' ' || coalesce(json_extract(NEW.marketing, '$.long_description'), '') || ' ' || coalesce(json_extract(NEW.developer, '$.company_name'), '')
-    FROM catalog_entry WHERE miniapp_id = NEW.miniapp_id AND NEW.status = 'active';`;
+    SELECT e.search_id, m.name || ' ' || coalesce(m.short_name, ''), coalesce(json_extract(m.marketing, '$.keywords'), ''),
+      m.description || ' ' || coalesce(json_extract(m.marketing, '$.short_description'), '') || ' ' || coalesce(json_extract(m.marketing, '$.long_description'), '') || ' ' || coalesce(json_extract(m.developer, '$.company_name'), '')
+    FROM catalog_entry e JOIN miniapp m ON m.miniapp_id = e.miniapp_id WHERE e.miniapp_id = NEW.miniapp_id AND m.status = 'active';`;
   const count = `INSERT INTO catalog_total (category, classification, apps) SELECT NEW.category, NEW.classification, 1 WHERE NEW.status = 'active'
     ON CONFLICT (category, classification) DO UPDATE SET apps = apps + 1;`;
+  await sql.raw(`CREATE TRIGGER catalog_moved AFTER UPDATE OF search_id ON catalog_entry WHEN NEW.search_id <> OLD.search_id BEGIN
+    DELETE FROM catalog_search WHERE rowid = OLD.search_id AND OLD.search_id <> 0 AND NEW.listed = 1;
+    ${index}
+  END`);
   await sql.raw(`CREATE TRIGGER catalog_added AFTER INSERT ON miniapp BEGIN
     INSERT INTO catalog_entry (miniapp_id, listed, category, classification, name_key, published_at, released_at, rating_mean)
       VALUES (NEW.miniapp_id, NEW.status = 'active', NEW.category, NEW.classification, lower(NEW.name), coalesce(NEW.published_at, 0), coalesce(NEW.published_at, 0), ${unratedMean});
-    INSERT INTO catalog_stats (seq) VALUES (${seqOf('NEW')});
-    ${index}
+    INSERT INTO catalog_stats (seq) VALUES (${seqOfNew});
+    UPDATE catalog_entry SET search_id = ${unrankedSearchId} WHERE miniapp_id = NEW.miniapp_id;
     ${count}
   END`);
   await sql.raw(`CREATE TRIGGER catalog_changed AFTER UPDATE OF ${shelved.join(', ')} ON miniapp BEGIN
@@ -143,8 +152,8 @@ async function sqliteSearch(sql: Knex): Promise<void> {
       released_at = CASE WHEN NEW.published_at IS NOT NULL AND (OLD.published_at IS NULL OR NEW.version <> OLD.version) THEN NEW.updated_at ELSE released_at END,
       trend = CASE WHEN NEW.status = 'active' THEN trend ELSE 0 END
       WHERE miniapp_id = NEW.miniapp_id;
-    UPDATE catalog_stats SET score_due = 0 WHERE seq = ${seqOf('NEW')};
-    DELETE FROM catalog_search WHERE rowid = ${seqOf('OLD')} AND OLD.status = 'active';
+    UPDATE catalog_stats SET score_due = 0 WHERE seq = ${seqOfNew};
+    DELETE FROM catalog_search WHERE rowid = (SELECT search_id FROM catalog_entry WHERE miniapp_id = OLD.miniapp_id) AND OLD.status = 'active';
     ${index}
     UPDATE catalog_total SET apps = apps - 1 WHERE category = OLD.category AND classification = OLD.classification AND OLD.status = 'active';
     ${count}
@@ -198,6 +207,6 @@ async function adoptRegistry(sql: Knex, postgres: boolean): Promise<void> {
     await sql.raw('UPDATE catalog_entry SET search = catalog_text(m) FROM miniapp m WHERE m.miniapp_id = catalog_entry.miniapp_id');
     return;
   }
-  await sql.raw(`INSERT INTO catalog_search (rowid, name, keywords, words)
-    SELECT e.seq, m.name || ' ' || coalesce(m.short_name, ''), coalesce(json_extract(m.marketing, '$.keywords'), ''), m.description FROM miniapp m JOIN catalog_entry e USING (miniapp_id) WHERE m.status = 'active'`);
+  // The trigger indexes them.
+  await sql.raw(`UPDATE catalog_entry SET search_id = ${unrankedSearchId}`);
 }

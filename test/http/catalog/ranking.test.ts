@@ -62,6 +62,12 @@ onBothDatabases('the ranking', (databases) => {
     expect(ids(await get('/api/v1/store/apps?sort=popular')).filter((id) => ['ma_farm', 'ma_honest'].includes(id))).to.deep.equal(['ma_honest', 'ma_farm']);
     const { body: farm } = await get('/api/v1/store/apps/ma_farm/ranking');
     expect(farm.factors[0]).to.include({ factor: 'installs', weight: 30, qualified_installs: real });
+    expect(ids(await get('/api/v1/store/apps?search=ma')).filter((id) => ['ma_farm', 'ma_honest'].includes(id)), 'in the search too').to.deep.equal(['ma_honest', 'ma_farm']);
+    if (databases.dialect === 'sqlite') {
+      const matches = await server.database.sql.raw<{ rowid: number }[]>(`SELECT rowid FROM catalog_search WHERE catalog_search MATCH '"honest" OR "farm"' ORDER BY rowid`);
+      const seqs = await server.database.sql('catalog_entry').whereIn('miniapp_id', ['ma_honest', 'ma_farm']).orderBy('score', 'desc').pluck('seq');
+      expect(matches.map(({ rowid }) => rowid % 2 ** 31), 'the index itself has the better one first, and each once').to.deep.equal(seqs);
+    }
     expect((await get('/api/v1/store/apps/ma_farm')).body.install_count, 'they are not hidden').to.equal(farmed);
   });
 
