@@ -1,9 +1,9 @@
 import { createAdministration } from './administration/index.ts';
 import type { Offer } from './capabilities/index.ts';
-import { createCards, type Cards } from './cards/index.ts';
+import { cardRoutes, createCards } from './cards/index.ts';
 import { createCatalog, createMirror, type Catalog, type Mirror, type RankingPolicy } from './catalog/index.ts';
 import type { Config } from './config/index.ts';
-import type { Database } from './database/index.ts';
+import type { Database, Transaction } from './database/index.ts';
 import type { JobQueue } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Contract } from './http/index.ts';
@@ -27,6 +27,7 @@ export interface StoreDependencies {
   readonly oauth: OAuth;
   readonly storage: Storage;
   readonly webhooks: Webhooks;
+  readonly sharedRooms: SharedRooms;
 }
 
 const dayMs = 24 * 60 * 60_000;
@@ -40,10 +41,11 @@ const policyOf = (ranking: Config['catalog']['ranking']): RankingPolicy => ({
 
 export const buildMirror = ({ config, events }: Pick<StoreDependencies, 'config' | 'events'>): Mirror => createMirror({ events, maxApps: config.catalog.max_state_apps });
 
-/** The store, as the rest of the house sees it. */
-export function buildCatalog(deps: StoreDependencies): Catalog {
-  const { config, oauth, storage, webhooks } = deps;
-  return createCatalog({
+/** The store and the cards of its apps, as the rest of the house sees them. */
+export function buildCatalog(deps: StoreDependencies): Catalog & { readonly chores: readonly ((tx: Transaction, now: number) => Promise<unknown>)[] } {
+  const { config, oauth, storage, webhooks, sharedRooms } = deps;
+  const cards = createCards({ ...deps, isKnownEncrypted: (db, roomId) => sharedRooms.isKnownEncrypted(db, roomId), perMinute: config.catalog.cards_per_minute });
+  const catalog = createCatalog({
     ...deps,
     options: { policy: policyOf(config.catalog.ranking), newMs: config.catalog.new_app_days * dayMs, scoreIntervalMs: config.catalog.score_interval_minutes * 60_000 },
     notify: async (tx, miniappId, event, data) => void (await webhooks.send(tx, { miniappId, event, data })),
@@ -53,10 +55,8 @@ export function buildCatalog(deps: StoreDependencies): Catalog {
       await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
     },
   });
+  return { ...catalog, routes: { ...catalog.routes, ...cardRoutes({ cards }) }, chores: [(tx, now) => cards.tidyUp(tx, now)] };
 }
-
-export const buildCards = (deps: Pick<StoreDependencies, 'config' | 'database' | 'clock' | 'events' | 'rooms'> & { readonly sharedRooms: SharedRooms }): Cards =>
-  createCards({ ...deps, isKnownEncrypted: (db, roomId) => deps.sharedRooms.isKnownEncrypted(db, roomId), perMinute: deps.config.catalog.cards_per_minute });
 
 /** What mini-apps can use here: what is configured, and what the contract has. */
 export const offerOf = ({ capabilities, storage, wallet }: Config, contract: Contract): Offer => ({
