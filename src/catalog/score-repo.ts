@@ -66,9 +66,9 @@ export interface Scored {
   readonly trend: number;
 }
 
-/** Thousandths of a hundred points: an app is put elsewhere in the search when its score has moved by so much. */
-const searchSteps = 1000;
-const stepMicros = 100_000;
+/** Points: an app is put elsewhere in the search when its score has moved by one, which costs writing its words again. */
+const searchSteps = 100;
+const stepMicros = 1_000_000;
 
 /**
  * SQLite's full-text search gives its matches in the order of their ids. So the best ranked come first, and of a word that

@@ -125,7 +125,7 @@ const unratedMean = 3_500_000;
 const shelved = ['status', 'category', 'classification', 'name', 'short_name', 'description', 'developer', 'marketing', 'version', 'published_at'];
 
 /** `searchIdOf(0, seq)`. */
-const unrankedSearchId = `${1000 * 2 ** 31} + seq`;
+const unrankedSearchId = `${100 * 2 ** 31} + seq`;
 
 async function sqliteSearch(sql: Knex): Promise<void> {
   await sql.raw(`CREATE VIRTUAL TABLE catalog_search USING fts5 (name, keywords, words, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2', prefix='2 3 4')`);
