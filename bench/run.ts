@@ -3,11 +3,12 @@ import { measureOAuth } from './oauth.ts';
 import { measurePayments } from './payments.ts';
 import { measureStart } from './start.ts';
 import { measureStorage } from './storage.ts';
+import { measureStore } from './store.ts';
 import { measureVerification } from './verification.ts';
 import { report, type Measurement } from './support.ts';
 import { measureWallet } from './wallet.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, verification: measureVerification, storage: measureStorage, wallet: measureWallet, payments: measurePayments };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, verification: measureVerification, storage: measureStorage, store: measureStore, wallet: measureWallet, payments: measurePayments };
 
 const chosen = process.argv.slice(2);
 const measurements: Measurement[] = [];

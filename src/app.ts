@@ -1,16 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
-import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
+import { capabilityRoutes } from './capabilities/index.ts';
+import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Whitelist } from './developers/index.ts';
+import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
 import type { RoomCommand } from './matrix/port.ts';
 import type { UserProof } from './matrix/proof/index.ts';
 import type { SignIn } from './matrix/sign-in/index.ts';
@@ -18,7 +19,7 @@ import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { buildMoney } from './money.ts';
-import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import type { Proxying } from './proxying/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
@@ -27,6 +28,7 @@ import { createGuardedFetch } from './security/guarded-fetch.ts';
 import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { buildAdministration, buildCatalog, buildMirror, offerOf } from './store.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -91,8 +93,8 @@ function buildMatrix(deps: AppDependencies) {
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
-  const { config, database, clock, keyRing } = deps;
+function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, mirror: Mirror, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
+  const { database, clock, keyRing } = deps;
   return createMiniApps({
     database,
     clock,
@@ -103,7 +105,7 @@ function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, 
     endSessions,
     keepSigningWith: (tx, miniappId, sealed, overlapMs) => webhooks().keepSigningWith(tx, miniappId, sealed, overlapMs),
     audit: (tx, { action, by, miniappId, details }) => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
-    maxStateApps: config.catalog.max_state_apps,
+    mirror,
   });
 }
 
@@ -237,10 +239,11 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
 
 function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, commands: readonly RoomCommand[], metrics: () => Metrics) {
   const { config, registration } = deps;
-  return connectMatrix({
+  const connection: MatrixConnection = connectMatrix({
     ...deps,
     ...matrix,
-    commands: [launchCommand({ clock: deps.clock, events: matrix.events, miniapps }), ...commands],
+    commands,
+    messages: buildAdministration({ ...deps, audit: matrix.audit, miniapps, homeserverState: () => connection.monitor.state().state }),
     checkContent: loadEventSchemas(new URL('events/', schemaFolder)),
     fillCatalogue: (tx) => miniapps.fillCatalogue(tx),
     miniappName: async (miniappId) => {
@@ -257,6 +260,7 @@ function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, comm
       paymentsDisplayName: config.appservice.payments_display_name,
     },
   });
+  return connection;
 }
 
 function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof Worker>[0]['kinds'], metrics: Metrics): Worker {
@@ -285,19 +289,6 @@ function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): S
     pollIntervalMs: storage.poll_interval_ms,
     tombstoneMs: storage.tombstone_days * dayMs,
     requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
-  });
-}
-
-function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth, storage }: { readonly miniapps: MiniApps; readonly oauth: OAuth; readonly storage: Storage }) {
-  return createInstalls({
-    ...deps,
-    ...matrix,
-    miniapps,
-    async cleanUp(tx, removed) {
-      // The sessions first: a write that is under way has then either been committed or will not be.
-      await oauth.withdraw(tx, removed, 'uninstall');
-      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
-    },
   });
 }
 
@@ -345,9 +336,41 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
   if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
   http.use(cors);
   if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  if (roles.has('api')) {
+    const contract = loadContract(new URL('openapi.yaml', schemaFolder));
+    http.use(apiRouter({ contract, routes: { ...routes, ...capabilityRoutes(offerOf(config, contract)) }, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  }
   http.use(notFound, errorHandler(log, clock));
   return http;
+}
+
+interface Features {
+  readonly miniapps: MiniApps;
+  readonly bots: MiniAppBots;
+  readonly whitelist: Whitelist;
+  readonly organizations: Organizations;
+  readonly developers: { readonly console: Console; readonly tokens: DeveloperTokens };
+  readonly catalog: ReturnType<typeof buildCatalog>;
+  readonly storage: Storage;
+  readonly oauth: OAuth;
+  readonly mfa: Mfa;
+  readonly webhooks: Webhooks;
+}
+
+/** Handlers by operation, of the features that bring none themselves. */
+function routesOf({ database, clock }: AppDependencies, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks }: Features): Routes {
+  return {
+    ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
+    ...botRoutes({ bots, miniapps }),
+    ...developerRoutes({ whitelist, organizations, clock }),
+    ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
+    ...catalog.routes,
+    ...storageRoutes({ storage, clock }),
+    ...oauthRoutes(oauth),
+    ...mfaRoutes(mfa),
+    ...auditRoutes({ database }),
+    ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
+  };
 }
 
 /** Puts the house together, from the outside in: homeserver, features, worker, HTTP. Opens and starts nothing. */
@@ -359,7 +382,8 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const miniapps = buildMiniApps(deps, matrix, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
+  const mirror = buildMirror({ config, ...matrix });
+  const miniapps = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
@@ -368,34 +392,20 @@ export function buildApp(deps: AppDependencies): App {
   const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
   const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
   const storage = buildStorage(deps, matrix, oauth);
-  const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
+  const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks });
   const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, metrics: () => metrics });
-  const connection = connect(deps, matrix, miniapps, money.commands, () => metrics);
+  const connection = connect(deps, matrix, miniapps, [...catalog.commands, ...money.commands], () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, (tx, now) => storage.sweep(tx, now)] });
-  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores] });
+  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
-  const routes = {
-    ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
-    ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
-    ...botRoutes({ bots, miniapps }),
-    ...developerRoutes({ whitelist, organizations, clock }),
-    ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
-    ...storeRoutes({ database, installs, miniapps }),
-    ...storageRoutes({ storage, clock }),
-    ...oauthRoutes(oauth),
-    ...mfaRoutes(mfa),
-    ...proxying.routes,
-    ...money.routes,
-    ...auditRoutes({ database }),
-    ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
-  };
+  const routes = { ...routesOf(deps, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
 
   const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, routes, authenticators });
 
@@ -414,7 +424,7 @@ export function buildApp(deps: AppDependencies): App {
       // Making the first signing keys takes a while, and no database meanwhile.
       await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       await connection.prepare();
-      await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
+      await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));
       if (roles.has('worker')) worker.start();
       // A homeserver that does not answer must not hold up the start.
       await Promise.race([connection.monitor.start(), delay(firstLookMs)]);

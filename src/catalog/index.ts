@@ -1,3 +1,3 @@
-export { createInstalls, type Installs } from './installs.ts';
-export { launchCommand } from './launches.ts';
-export { storeRoutes } from './routes.ts';
+export { createCatalog, type Catalog } from './catalog.ts';
+export { createMirror, type Mirror } from './mirror.ts';
+export { dayOf, type RankingPolicy } from './ranking.ts';

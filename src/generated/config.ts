@@ -462,6 +462,81 @@ export interface ConfigFile {
      * Localpart of the alias of the catalogue room, #_tmcp_store (D11).
      */
     room_alias_localpart: string;
+    /**
+     * Minutes between two computations of the ranking; only apps whose counters changed are computed again, all of them once a day (D17).
+     */
+    score_interval_minutes: number;
+    /**
+     * Days for which an app that was first published counts as new.
+     */
+    new_app_days: number;
+    /**
+     * Most rich cards per minute of one mini-app in one room (section 8.1.3).
+     */
+    cards_per_minute: number;
+    /**
+     * Points of the ranking (section 16.6.3, D17).
+     */
+    ranking: {
+      /**
+       * Points for installations of people who also opened the app.
+       */
+      installs_points: number;
+      /**
+       * Points for people who opened it in the last 30 days.
+       */
+      actives_points: number;
+      /**
+       * Points for its ratings.
+       */
+      rating_points: number;
+      /**
+       * Points for sessions of each person and day.
+       */
+      engagement_points: number;
+      /**
+       * Points for a recent release.
+       */
+      recency_points: number;
+      /**
+       * Days after which a release counts half.
+       */
+      recency_half_life_days: number;
+      /**
+       * Installations this week without which no app is trending.
+       */
+      trending_min_installs: number;
+      /**
+       * Growth over the week before, in percent, that an app must exceed to be trending.
+       */
+      trending_min_growth_percent: number;
+    };
+  };
+  /**
+   * What mini-apps are told that they can do (section 10.5).
+   */
+  capabilities: {
+    /**
+     * Capabilities that the clients of this deployment do not offer, whatever the platform.
+     */
+    disabled: ('camera' | 'location' | 'payment' | 'storage' | 'messaging' | 'biometric')[];
+  };
+  /**
+   * The bot's commands for administrators: !tmcp status, reviews, approve, reject, suspend.
+   */
+  administration: {
+    /**
+     * The administrators' room, unencrypted and with the bot in it. Without it there are no commands.
+     */
+    room_id?: string;
+    /**
+     * Who may ask: status and reviews.
+     */
+    viewers: string[];
+    /**
+     * Who may also decide: approve, reject and suspend. Nobody else, whatever power they have in the room.
+     */
+    moderators: string[];
   };
   /**
    * What mini-apps' servers are told (section 9.1.2).

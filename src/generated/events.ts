@@ -76,6 +76,198 @@ export interface AccountActivateContent {
 }
 
 /**
+ * Content of an m.room.message with msgtype m.tween.card: a rich card that a mini-app shows in a room (specification section 8.1.3). Sent by the mini-app's own virtual user.
+ */
+export interface TweenCardContent {
+  msgtype: 'm.tween.card';
+  /**
+   * The card in words, for clients that know no cards
+   */
+  body: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  card_id: string;
+  /**
+   * The user for whom the mini-app sent it
+   */
+  sender: string;
+  card: {
+    type: string;
+    title: string;
+    description?: string;
+    image?: string;
+    /**
+     * Left out in encrypted rooms (decision D18)
+     */
+    price?: {
+      /**
+       * Whole units: an integer, or a decimal string (decision D19)
+       */
+      amount: number | string;
+      amount_minor: number;
+      currency: string;
+    };
+    /**
+     * @maxItems 5
+     */
+    actions?:
+      | []
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ];
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
  * The event referred to could not be acted on (decision D11).
  */
 export interface TweenErrorContent {
@@ -1217,7 +1409,7 @@ export interface MiniappLaunchContent {
 }
 
 /**
- * A launch was recorded as a session; refers to the event that asked for it (decision D11).
+ * A launch was recorded as a session; refers to the event that asked for it, where it was asked for in the room (decision D11).
  */
 export interface MiniappLaunchedContent {
   /**
@@ -1237,7 +1429,7 @@ export interface MiniappLaunchedContent {
   sender: string;
   launch_source: string;
   launched_at: string;
-  'm.relates_to': {
+  'm.relates_to'?: {
     rel_type: 'm.reference';
     /**
      * The event that this one answers

@@ -61,6 +61,8 @@ export interface Rooms {
    * not in it, or `userId` is not. Throws SERVICE_UNAVAILABLE when the homeserver can't be asked.
    */
   requireJoined(roomId: RoomId, userId: UserId): Promise<void>;
+  /** Whether the room lets both this user and our bot set state of this type. Throws SERVICE_UNAVAILABLE. */
+  maySetState(roomId: RoomId, userId: UserId, type: string): Promise<boolean>;
 }
 
 /** How somebody is called in a room. */
@@ -86,4 +88,13 @@ export interface SharedRooms {
   requireShared(users: readonly UserId[], roomId: RoomId | undefined, options?: { readonly askAnew?: boolean }): Promise<SharedRoom>;
   /** Whether our bot has heard that the room is encrypted; asks nobody. */
   isKnownEncrypted(db: Queryable, roomId: RoomId): Promise<boolean>;
+}
+
+/** Commands that people write as messages in one room. */
+export interface RoomMessages {
+  readonly roomId: RoomId;
+  /** The word that such a message begins with; others are not even kept. */
+  readonly prefix: string;
+  /** Returns what to write, in the transaction that also marks the message handled; `reply` answers in the room. */
+  handle(sender: UserId, text: string): Promise<(tx: Transaction, reply: (text: string) => void) => Promise<void>>;
 }

@@ -1,6 +1,6 @@
 export { createMiniApps, type Actor, type MiniApps, type RegisteredClient, type Registrar, type Registration } from './miniapps.ts';
 export { appStateEvent } from './events.ts';
-export { miniappMachine, type MiniAppStatus } from './machine.ts';
+export { approvalOf, miniappMachine, rejectionOf, type MiniAppStatus } from './machine.ts';
 export type { Owner, Ownership } from './ownership.ts';
 export { miniappRoutes, type MiniAppRoutesDependencies } from './routes.ts';
 export { miniappFromRow, type MiniAppRow } from './repo.ts';

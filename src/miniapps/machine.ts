@@ -22,3 +22,10 @@ export const miniappMachine = createMachine({
 /** Not yet in the store: the app works for its owners only (decision D23). */
 export const unpublishedStates: readonly MiniAppStatus[] = ['draft', 'submitted', 'under_review', 'approved', 'rejected'];
 export const isUnpublished = (status: MiniAppStatus): boolean => unpublishedStates.includes(status);
+
+/** What an administrator's word means for an app as it stands. */
+export function approvalOf({ status }: { readonly status: MiniAppStatus }, hold = false): readonly MiniAppCommand[] {
+  if (status === 'approved') return ['publish'];
+  return [...(status === 'submitted' ? (['begin_review'] as const) : []), 'approve', ...(hold ? [] : (['publish'] as const))];
+}
+export const rejectionOf = ({ status }: { readonly status: MiniAppStatus }): readonly MiniAppCommand[] => [...(status === 'submitted' ? (['begin_review'] as const) : []), 'reject'];

@@ -6,10 +6,9 @@ import { createLiveCache } from '../kernel/live-cache.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asMiniAppId, newSecret, newWebhookSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
-import { appStateEvent } from './events.ts';
 import { isUnpublished, miniappMachine, unpublishedStates, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 import type { Owner, Ownership } from './ownership.ts';
-import { findClient, findMiniApp, findWebhook, insertClient, insertClientSecret, insertMiniApp, listOwned, listPublicMiniApps, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
+import { findClient, findMiniApp, findWebhook, insertClient, insertClientSecret, insertMiniApp, listOwned, listSecretHashes, lockMiniApp, moveMiniApp, setClassification, updateMiniAppDetails } from './repo.ts';
 import { rotateSecret, type SecretsDependencies } from './secrets.ts';
 import type { Classification, ClientType, InstallMode, MiniApp } from './types.ts';
 
@@ -18,8 +17,8 @@ export interface MiniAppsDependencies extends SecretsDependencies {
   readonly events: RoomEvents;
   readonly miniappUser: (miniappId: MiniAppId) => UserId;
   readonly ownership: Ownership;
-  /** Apps that the catalogue room shows at most. */
-  readonly maxStateApps: number;
+  /** The catalogue room: shows an app as it is now, if it has a place for it; what it is to show when it is new. */
+  readonly mirror: { show(tx: Transaction, app: MiniApp): Promise<void>; list(tx: Transaction): Promise<MiniApp[]> };
   /** An app was suspended or retired: its users' sessions end with the same commit. */
   readonly endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>;
   /** What was done to an app, and by whom, in the transaction that does it. */
@@ -85,6 +84,8 @@ export interface MiniApps {
   register(registration: Registration, by: Registrar, commands: readonly MiniAppCommand[]): Promise<{ app: MiniApp; credentials: Credentials }>;
   /** Takes the app through `commands`. @throws AppError MINIAPP_NOT_FOUND, INVALID_STATE_TRANSITION */
   move(miniappId: string, by: Registrar, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
+  /** As part of `tx`. Nothing is written when it throws. */
+  moveIn(tx: Transaction, miniappId: string, by: Registrar, commandsFor: (app: MiniApp) => readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
   /** @throws AppError MINIAPP_NOT_FOUND */
   classify(miniappId: string, by: Registrar, classification: Classification): Promise<MiniApp>;
   /** Brings an official app to what the manifest says; without a change nothing is written. */
@@ -149,9 +150,9 @@ function newCredentials({ miniappId, clientType }: MiniApp): Credentials {
   };
 }
 
-const announce = ({ events, miniappUser }: MiniAppsDependencies, tx: Transaction, app: MiniApp): void => {
+const announce = async ({ events, mirror, miniappUser }: MiniAppsDependencies, tx: Transaction, app: MiniApp): Promise<void> => {
   if (app.status === 'draft') return;
-  events.emit(tx, appStateEvent(app, { catalogue: true }));
+  await mirror.show(tx, app);
   if (app.status === 'active') events.ensureProfile(tx, miniappUser(app.miniappId), app.name);
 };
 
@@ -165,7 +166,7 @@ async function walk(deps: MiniAppsDependencies, tx: Transaction, start: MiniApp,
     if (!(await moveMiniApp(tx, app.miniappId, app.status, status, { now, reason, published }))) throw new AppError('INVALID_STATE_TRANSITION', 'The mini-app has changed meanwhile');
     await deps.audit(tx, { action: 'miniapp.moved', by, miniappId: app.miniappId, details: { command, from: app.status, to: status, ...(reason === undefined ? {} : { reason }) } });
     app = { ...app, status, statusReason: reason, updatedAt: now, publishedAt: published ? now : app.publishedAt };
-    announce(deps, tx, app);
+    await announce(deps, tx, app);
     if (status === 'suspended' || status === 'retired') await deps.endSessions(tx, app.miniappId);
   }
   return app;
@@ -217,7 +218,7 @@ async function adopt(deps: MiniAppsDependencies, tx: Transaction, registration: 
   const app = { ...wanted, updatedAt: deps.clock.now() };
   await updateMiniAppDetails(tx, app);
   await deps.audit(tx, { action: 'miniapp.changed', by: byManifest, miniappId: app.miniappId, details: { version: app.version } });
-  announce(deps, tx, app);
+  await announce(deps, tx, app);
   return 'changed';
 }
 
@@ -226,6 +227,11 @@ async function findRegisteredClient({ database, clock }: MiniAppsDependencies, c
   const app = client === undefined ? undefined : await findMiniApp(database, client.miniappId);
   if (client === undefined || app === undefined) return undefined;
   return { clientId, kind: client.kind, app, secretHashes: client.kind === 'public' ? [] : await listSecretHashes(database, clientId, clock.now()) };
+}
+
+async function moveIn(deps: MiniAppsDependencies, tx: Transaction, miniappId: string, by: Registrar, commandsFor: (app: MiniApp) => readonly MiniAppCommand[], reason?: string): Promise<MiniApp> {
+  const app = await lock(tx, miniappId);
+  return walk(deps, tx, app, by, commandsFor(app), reason);
 }
 
 export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
@@ -245,12 +251,16 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
         return { app: await walk(deps, tx, draft, by, commands), credentials };
       }),
     move: (miniappId, by, commands, reason) => change(async (tx) => walk(deps, tx, await lock(tx, miniappId), by, commands, reason)),
+    moveIn(tx, ...move) {
+      tx.afterCommit(() => clients.clear());
+      return moveIn(deps, tx, ...move);
+    },
     classify: (miniappId, by, classification) =>
       change(async (tx) => {
         const app = { ...(await lock(tx, miniappId)), classification, updatedAt: clock.now() };
         await setClassification(tx, app.miniappId, classification, app.updatedAt);
         await deps.audit(tx, { action: 'miniapp.classified', by, miniappId, details: { classification } });
-        announce(deps, tx, app);
+        await announce(deps, tx, app);
         return app;
       }),
     adopt: (registration) => change((tx) => adopt(deps, tx, registration)),
@@ -290,7 +300,7 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
         return rotated;
       }),
     async fillCatalogue(tx) {
-      for (const app of await listPublicMiniApps(tx, deps.maxStateApps)) announce(deps, tx, app);
+      for (const app of await deps.mirror.list(tx)) await announce(deps, tx, app);
     },
   };
 }

@@ -142,12 +142,6 @@ export async function setClassification(db: Queryable, miniappId: MiniAppId, cla
   await db.sql('miniapp').where({ miniapp_id: miniappId }).update({ classification, updated_at: now });
 }
 
-/** Apps whose state the catalogue room shows: all that were ever submitted, best known first. */
-export async function listPublicMiniApps(db: Queryable, limit: number): Promise<MiniApp[]> {
-  const rows = await db.sql<MiniAppRow>('miniapp').whereNot('status', 'draft').orderBy([{ column: 'install_count', order: 'desc' }, 'miniapp_id']).limit(limit);
-  return rows.map(miniappFromRow);
-}
-
 /** Ids of what this owner has in one of these states. */
 export async function listOwned(db: Queryable, owner: Owner, states: readonly MiniAppStatus[]): Promise<string[]> {
   const column = 'userId' in owner ? { owner_user_id: owner.userId } : { owner_org_id: owner.orgId };

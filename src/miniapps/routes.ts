@@ -2,7 +2,7 @@ import { answer, principalOf, type ApiRequest, type Routes } from '../http/index
 import { isoTime } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { isMiniAppId, type UserId } from '../kernel/ids.ts';
-import type { MiniAppCommand, MiniAppStatus } from './machine.ts';
+import { approvalOf, rejectionOf, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 import type { Credentials, MiniApps, Registrar, Registration } from './miniapps.ts';
 import { isRemovable, type Classification, type ClientType, type InstallMode, type MiniApp } from './types.ts';
 
@@ -132,10 +132,9 @@ export function miniappRoutes({ miniapps, isPrivilegedScope }: MiniAppRoutesDepe
     },
     approveMiniApp: moving((request, app) => {
       const { hold } = request.body as { hold?: boolean };
-      if (app.status === 'approved') return ['publish'];
-      return [...(app.status === 'submitted' ? (['begin_review'] as const) : []), 'approve', ...(hold === true ? [] : (['publish'] as const))];
+      return approvalOf(app, hold);
     }),
-    rejectMiniApp: moving((_request, app) => [...(app.status === 'submitted' ? (['begin_review'] as const) : []), 'reject']),
+    rejectMiniApp: moving((_request, app) => rejectionOf(app)),
     suspendMiniApp: moving(() => ['suspend']),
     reinstateMiniApp: moving(() => ['reinstate']),
     rotateMiniAppSecret: async (request) => {

@@ -11,6 +11,7 @@ import * as mfa from './0009-mfa.ts';
 import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
 import * as payments from './0012-payments.ts';
+import * as catalog from './0016-catalog.ts';
 import * as matrixGrants from './0021-matrix-grants.ts';
 
 export interface Migration {
@@ -31,5 +32,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0010-audit': audit,
   '0011-webhooks': webhooks,
   '0012-payments': payments,
+  '0016-catalog': catalog,
   '0021-matrix-grants': matrixGrants,
 };
