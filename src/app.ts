@@ -10,6 +10,8 @@ import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } fr
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
+import { createLocalWakes } from './kernel/wakes.ts';
+import { buildNotices, buildStorage } from './live.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
@@ -17,13 +19,14 @@ import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { noticeRoutes, type Notices } from './notices/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
-import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -51,6 +54,7 @@ export interface App {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** For account erasure: `storage.erase`. */
   readonly storage: Storage;
+  readonly notices: Notices;
   /** For administrators on the command line. */
   readonly whitelist: Whitelist;
   readonly admins: AdminTokens;
@@ -83,7 +87,7 @@ function buildMatrix(deps: AppDependencies) {
   const facts = new RoomFacts({ clock, homeserver });
   const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit };
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createLocalWakes() };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
@@ -174,7 +178,7 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
@@ -188,7 +192,9 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, min
     audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
+      notices.publish(tx, { userId, kind: 'authorization.revoked', audience: miniappId, body: { miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason } });
     },
+    onScopesGranted: (tx, { userId, miniappId, scopes }) => notices.publish(tx, { userId, kind: 'authorization.granted', audience: miniappId, body: { miniapp_id: miniappId, scopes } }),
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -309,23 +315,12 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
   });
 }
 
-function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): Storage {
-  const { storage } = deps.config;
-  return createStorage({
-    ...deps,
-    queue,
-    limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
-    pollIntervalMs: storage.poll_interval_ms,
-    tombstoneMs: storage.tombstone_days * dayMs,
-    requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
-  });
-}
-
-function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth, storage }: { readonly miniapps: MiniApps; readonly oauth: OAuth; readonly storage: Storage }) {
+function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth, storage, notices }: { readonly miniapps: MiniApps; readonly oauth: OAuth; readonly storage: Storage; readonly notices: Notices }) {
   return createInstalls({
     ...deps,
     ...matrix,
     miniapps,
+    notices,
     async cleanUp(tx, removed) {
       // The sessions first: a write that is under way has then either been committed or will not be.
       await oauth.withdraw(tx, removed, 'uninstall');
@@ -378,16 +373,17 @@ export function buildApp(deps: AppDependencies): App {
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
-  const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn }, mfa);
+  const notices = buildNotices({ ...deps, ...matrix, oauth: () => oauth });
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn }, mfa);
   const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
-  const storage = buildStorage(deps, matrix, oauth);
-  const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
-  const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
+  const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
+  const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage, notices });
+  const money = buildMoney({ ...deps, ...matrix, notices, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
-  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
-  const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now)] });
+  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...(roles.has('worker') ? worker.health() : {}) });
+  const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count() });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now), (tx, now) => notices.tidyUp(tx, now)] });
   const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
@@ -401,6 +397,7 @@ export function buildApp(deps: AppDependencies): App {
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
     ...storageRoutes({ storage, clock }),
+    ...noticeRoutes({ notices, isFirstParty: isReservedAudience }),
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
     ...money.routes,
@@ -415,7 +412,7 @@ export function buildApp(deps: AppDependencies): App {
     metrics,
     worker,
     jobs,
-    storage,
+    storage, notices,
     whitelist,
     admins,
     homeserverState,
@@ -430,7 +427,7 @@ export function buildApp(deps: AppDependencies): App {
       // A homeserver that does not answer must not hold up the start.
       await Promise.race([connection.monitor.start(), delay(firstLookMs)]);
     },
-    release: () => storage.stopWaiting(),
+    release: () => [() => storage.stopWaiting(), () => notices.release()].forEach((end) => end()),
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();

@@ -10,6 +10,7 @@ import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
 import { asCurrency } from './kernel/money.ts';
 import type { OwnNames } from './matrix/index.ts';
 import type { RoomEvents, SharedRooms } from './matrix/port.ts';
+import type { Notices } from './notices/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
@@ -28,6 +29,7 @@ export interface MoneyDependencies {
   /** As the wallet asks: less than 1 for a while after a factor was changed. */
   readonly limitShareOf: (userId: UserId, db: Queryable) => Promise<number>;
   readonly audit: Pick<Audit, 'record'>;
+  readonly notices: Pick<Notices, 'publish'>;
 }
 
 /** The features that move money, put together. */

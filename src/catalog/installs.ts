@@ -3,6 +3,7 @@ import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type MiniAppId, type RoomId, type UserId } from '../kernel/ids.ts';
 import type { Place, RoomEvents, Rooms } from '../matrix/port.ts';
+import type { Notices } from '../notices/index.ts';
 import { appStateEvent, isPreinstalled, isRemovable, type MiniApp, type MiniApps } from '../miniapps/index.ts';
 import { addToInstallCount, findInstallation, listInstallations, listMiniApps, listPreinstalled, saveInstallation } from './repo.ts';
 
@@ -12,6 +13,7 @@ export interface InstallsDependencies {
   readonly events: RoomEvents;
   readonly rooms: Rooms;
   readonly miniapps: MiniApps;
+  readonly notices: Pick<Notices, 'publish'>;
   /** What else goes when a user removes an app: tokens, granted scopes, stored data. In the same transaction. */
   readonly cleanUp: (tx: Transaction, removed: { readonly userId: UserId; readonly miniappId: MiniAppId }) => Promise<void>;
 }
@@ -38,7 +40,7 @@ export interface Installs {
 const hasInstalled = (app: MiniApp, state: 'installed' | 'removed' | undefined): boolean => state === 'installed' || (state === undefined && isPreinstalled(app));
 
 export function createInstalls(deps: InstallsDependencies): Installs {
-  const { database, clock, events, rooms, miniapps, cleanUp } = deps;
+  const { database, clock, events, rooms, miniapps, notices, cleanUp } = deps;
 
   const announce = (tx: Transaction, places: readonly Place[], type: string, content: Record<string, unknown>): void => {
     for (const place of places) events.emit(tx, { place, speaker: 'bot', type, content });
@@ -58,6 +60,7 @@ export function createInstalls(deps: InstallsDependencies): Installs {
           return { miniappId: app.miniappId, installId: known?.installId ?? installId, isNew: false };
         }
         await addToInstallCount(tx, app.miniappId, 1);
+        notices.publish(tx, { userId, kind: 'miniapp.installed', audience: app.miniappId, body: { miniapp_id: app.miniappId, version: app.version } });
         const places: Place[] = [{ noticesOf: userId }, ...(roomId === undefined ? [] : [{ room: roomId }])];
         announce(tx, places, 'm.tween.miniapp.installed', {
           miniapp_id: app.miniappId,
@@ -84,6 +87,7 @@ export function createInstalls(deps: InstallsDependencies): Installs {
         if (!(await saveInstallation(tx, userId, installation, undefined))) return;
         if (known !== undefined) await addToInstallCount(tx, app.miniappId, -1);
         await cleanUp(tx, { userId, miniappId: app.miniappId });
+        notices.publish(tx, { userId, kind: 'miniapp.uninstalled', audience: app.miniappId, body: { miniapp_id: app.miniappId, version: app.version } });
         announce(tx, [{ noticesOf: userId }], 'm.tween.miniapp.uninstalled', {
           miniapp_id: app.miniappId,
           sender: userId,

@@ -19,8 +19,8 @@ type Hook = () => void | Promise<void>;
 
 /** An open transaction. Nothing outside the database may be awaited while it is open. */
 export interface Transaction extends Queryable {
-  /** Runs as the last statements of this transaction, once for each `key`. */
-  beforeCommit(key: object, hook: Hook): void;
+  /** Runs as the last statements of this transaction, once for each `key`; in the order of `rank`, so that hooks which lock rows can't wait for each other in circles. */
+  beforeCommit(key: object, hook: Hook, rank?: number): void;
   /** Runs once the transaction is durable; must not throw. */
   afterCommit(hook: () => void): void;
 }
@@ -104,18 +104,18 @@ function openPostgres(options: DatabaseOptions): Knex {
 }
 
 function transactionOf(sql: Knex.Transaction, dialect: Dialect) {
-  const last = new Map<object, Hook>();
+  const last = new Map<object, { readonly hook: Hook; readonly rank: number }>();
   const committed: (() => void)[] = [];
   const tx: Transaction = {
     sql,
     dialect,
-    beforeCommit: (key, hook) => {
-      if (!last.has(key)) last.set(key, hook);
+    beforeCommit: (key, hook, rank = 0) => {
+      if (!last.has(key)) last.set(key, { hook, rank });
     },
     afterCommit: (hook) => void committed.push(hook),
   };
   const runLast = async (): Promise<void> => {
-    for (const hook of last.values()) await hook();
+    for (const { hook } of [...last.values()].sort((a, b) => a.rank - b.rank)) await hook();
   };
   return { tx, runLast, committed };
 }

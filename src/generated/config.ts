@@ -577,6 +577,35 @@ export interface ConfigFile {
     consents_per_minute: number;
   };
   /**
+   * Live notices to users' devices: GET /api/v1/events.
+   */
+  events: {
+    /**
+     * Hours for which a device that was away can be told what it missed; after that it is told to look everything up.
+     */
+    retention_hours: number;
+    /**
+     * Seconds of silence after which a sign of life is sent: less than proxies on the way wait.
+     */
+    heartbeat_seconds: number;
+    /**
+     * Seconds after which a stream is cut whose reader does not take what it was sent.
+     */
+    slow_reader_seconds: number;
+    /**
+     * Milliseconds between two looks for notices of other processes, and for sessions that have ended (D3: within a second).
+     */
+    poll_interval_ms: number;
+    /**
+     * Streams that one session may have open at once in one process.
+     */
+    max_streams_per_session: number;
+    /**
+     * Streams that one process serves at once.
+     */
+    max_streams: number;
+  };
+  /**
    * What mini-apps store for their users. The specification's limits are the least that can be set: they can be raised (section 10.3.3).
    */
   storage: {

@@ -68,6 +68,8 @@ export interface OAuthDeps {
   readonly events: RoomEvents;
   /** Called in the transaction that withdraws scopes, for who else must hear of it: the mini-app's webhook (section 5.6). */
   readonly onScopesRevoked?: (tx: Transaction, revocation: RevokedScopes) => Promise<void>;
+  /** Called in the transaction in which a user answers a question for consent with yes: for the user's devices. */
+  readonly onScopesGranted?: (tx: Transaction, granted: { readonly userId: UserId; readonly miniappId: string; readonly scopes: readonly string[] }) => void;
   /** Writes what is given and taken into the audit log, in the transaction that does it. Without it nothing privileged is given. */
   readonly audit?: (tx: Transaction, entry: OAuthAudit) => Promise<void>;
   readonly options: OAuthOptions;

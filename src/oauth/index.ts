@@ -18,7 +18,7 @@ import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
 import { obtainableScopes } from './scopes.ts';
-import { findLiveSession, holdLiveSession, markRevoked } from './session-repo.ts';
+import { findLiveSession, holdLiveSession, listLiveSessions, markRevoked } from './session-repo.ts';
 import { noStepUp } from './step-up.ts';
 
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
@@ -63,6 +63,8 @@ export interface OAuth {
   revokeSessions(tx: Transaction, which: RevokedSessions): Promise<number>;
   /** Throws AppError INVALID_TOKEN unless the session lives; then it does until the transaction ends, because who ends it waits. */
   requireSession(tx: Transaction, sessionId: string): Promise<void>;
+  /** Which of these sessions of users live. */
+  listLiveSessions(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** A user is done with a mini-app: its sessions end, and what they granted it is withdrawn. */
   withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, reason: 'user_initiated' | 'uninstall'): Promise<void>;
   /** What users have granted to mini-apps. */
@@ -136,6 +138,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
     async requireSession(tx, sessionId) {
       if (!(await holdLiveSession(tx, sessionId, clock.now()))) throw new AppError('INVALID_TOKEN', 'Invalid or expired TEP token');
     },
+    listLiveSessions: (ids) => listLiveSessions(database, ids, clock.now()),
     authorizations,
     findClient: (clientId) => deps.clients.findClient(clientId),
     inTransaction: (work) => database.inTransaction(work),

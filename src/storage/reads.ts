@@ -1,16 +1,17 @@
-import type { Database } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { endOfPrefix } from './keys.ts';
 import { buryExpired, countExpired, findLiveEntry, findSpace, listChanges, listLiveEntries, listLiveEntriesOf, lockSpace, saveSpace } from './repo.ts';
-import type { Entry, OpenEntry, Owner, SealedEntry } from './types.ts';
+import type { Entry, OpenEntry, Owner, SealedEntry, Told } from './types.ts';
 import type { Vault } from './vault.ts';
 
 export interface ReaderDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly vault: Vault;
-  readonly onChanged: (owner: Owner) => void;
+  /** In each transaction that changes something. */
+  readonly tell: (tx: Transaction, told: Told) => void;
 }
 
 export interface Usage {
@@ -70,9 +71,9 @@ export function createReader(deps: ReaderDependencies): Reader {
       const space = await lockSpace(tx, owner);
       const now = clock.now();
       if (space.nextExpiryAt === undefined || space.nextExpiryAt > now) return;
-      await buryExpired(tx, space, now);
+      const changes = await buryExpired(tx, space, now);
       await saveSpace(tx, space);
-      tx.afterCommit(() => deps.onChanged(owner));
+      deps.tell(tx, { owner, changes, rev: space.rev, bySession: undefined });
     });
 
   return {

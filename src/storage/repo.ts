@@ -1,6 +1,6 @@
 import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
-import type { Entry, Owner, SealedEntry, SealedValue, Space } from './types.ts';
+import type { Change, Entry, Owner, SealedEntry, SealedValue, Space } from './types.ts';
 
 export interface SpaceRow {
   id: number;
@@ -77,14 +77,14 @@ export async function countExpired(db: Queryable, spaceId: number, now: number):
   return row ?? { bytes: 0, keys: 0 };
 }
 
-/** Makes tombstones of what has expired, in the order in which it did, and takes it out of the counters. The space must be locked; it is not saved here. */
-export async function buryExpired(tx: Transaction, space: Space, now: number): Promise<void> {
+/** Makes tombstones of what has expired, in the order in which it did, and takes it out of the counters. The space must be locked; it is not saved here. Returns the tombstones. */
+export async function buryExpired(tx: Transaction, space: Space, now: number): Promise<Change[]> {
   const expired = await countExpired(tx, space.id, now);
-  await runSql(
+  const buried = await runSql<{ key: string; rev: number }>(
     tx,
     `UPDATE storage_entry SET rev = ? + d.n, deleted_at = ?, updated_at = ?, expires_at = NULL, bytes = 0, content_type = NULL, key_id = NULL, value = NULL
      FROM (SELECT key, row_number() OVER (ORDER BY expires_at, key) AS n FROM storage_entry WHERE space_id = ? AND deleted_at IS NULL AND expires_at <= ?) d
-     WHERE storage_entry.space_id = ? AND storage_entry.key = d.key`,
+     WHERE storage_entry.space_id = ? AND storage_entry.key = d.key RETURNING storage_entry.key, storage_entry.rev`,
     [space.rev, now, now, space.id, now, space.id],
   );
   const [next] = await runSql<{ at: number | null }>(tx, 'SELECT MIN(expires_at) AS at FROM storage_entry WHERE space_id = ? AND expires_at IS NOT NULL', [space.id]);
@@ -92,6 +92,7 @@ export async function buryExpired(tx: Transaction, space: Space, now: number): P
   space.bytes -= expired.bytes;
   space.keys -= expired.keys;
   space.nextExpiryAt = next?.at ?? undefined;
+  return buried.sort((a, b) => a.rev - b.rev).map(({ key, rev }) => ({ key, rev, deleted: true }));
 }
 
 /** Also a tombstone. */

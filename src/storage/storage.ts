@@ -8,7 +8,7 @@ import type { KeyRing } from '../security/key-ring.ts';
 import { eraseSpaces, emptySpace, findSpace, lockSpace } from './repo.ts';
 import { createReader, type Changes, type Reader } from './reads.ts';
 import { createReseal } from './reseal.ts';
-import type { Answered, Caller, Limits, OpenEntry, Owner, Write } from './types.ts';
+import type { Answered, Caller, Limits, OpenEntry, Owner, Told, Write } from './types.ts';
 import { createVault } from './vault.ts';
 import { purgeAnswers, purgeTombstones, sweepExpired } from './sweep-repo.ts';
 import { createWatch } from './watch.ts';
@@ -25,6 +25,8 @@ export interface StorageDependencies {
   /** How long deletions, and answers to writes that may come again, are remembered. */
   readonly tombstoneMs: number;
   readonly requireSession: (tx: Transaction, sessionId: string) => Promise<void>;
+  /** In each transaction that changes something: for the user's other devices. */
+  readonly tellDevices: (tx: Transaction, told: Told) => void;
 }
 
 /** What mini-apps store for their users (specification section 10.3, decision D9). */
@@ -62,8 +64,12 @@ export function createStorage(deps: StorageDependencies): Storage {
   };
   const watch = createWatch({ clock, log, hasChanged, pollIntervalMs: deps.pollIntervalMs });
   const onChanged = (owner: Owner): void => watch.notify(owner);
-  const reader = createReader({ database, clock, vault, onChanged });
-  const writer = createWriter({ database, clock, vault, limits, requireSession: deps.requireSession, onChanged });
+  const tell = (tx: Transaction, told: Told): void => {
+    deps.tellDevices(tx, told);
+    tx.afterCommit(() => onChanged(told.owner));
+  };
+  const reader = createReader({ database, clock, vault, tell });
+  const writer = createWriter({ database, clock, vault, limits, requireSession: deps.requireSession, tell });
 
   return {
     ...reader,
@@ -98,8 +104,7 @@ export function createStorage(deps: StorageDependencies): Storage {
       await eraseSpaces(tx, userId);
     },
     async sweep(tx, now) {
-      const swept = await sweepExpired(tx, now, sweptAtOnce);
-      tx.afterCommit(() => swept.forEach(onChanged));
+      for (const told of await sweepExpired(tx, now, sweptAtOnce)) tell(tx, told);
       await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce);
       await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce);
     },

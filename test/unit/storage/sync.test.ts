@@ -55,6 +55,7 @@ describe('ten devices with wrong clocks, lost answers, replays and partitions', 
       pollIntervalMs: 1000,
       tombstoneMs: 90 * 86_400_000,
       requireSession: () => Promise.resolve(),
+      tellDevices: () => {},
     });
     return fc.asyncProperty(history, async ({ skews, steps }) => {
       namespaces += 1;
