@@ -3,14 +3,14 @@ import express, { type Express } from 'express';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
-import type { Database, Transaction } from './database/index.ts';
+import { createWakes, type Database, type SharedWakes, type Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
+import type { LoopReport } from './kernel/loop-health.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { createLocalWakes } from './kernel/wakes.ts';
 import { buildNotices, buildStorage } from './live.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
@@ -87,16 +87,17 @@ function buildMatrix(deps: AppDependencies) {
   const facts = new RoomFacts({ clock, homeserver });
   const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createLocalWakes() };
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createWakes(database, clock, deps.log) };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names, audit, wakes }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
   const { config, database, clock, keyRing } = deps;
   return createMiniApps({
     database,
     clock,
+    wakes,
     events,
     seal: (plaintext, belongsTo) => keyRing.seal('webhook-secret', plaintext, belongsTo),
     miniappUser: (miniappId) => names.miniappUser(miniappId),
@@ -178,12 +179,13 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
     clients: clientsOf(miniapps),
+    wakes,
     events,
     stepUp: {
       methodsOf: (userId) => mfa.methodsOf(userId),
@@ -329,6 +331,12 @@ function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth,
   });
 }
 
+/** The connection by which instances wake each other, where there can be any. */
+const instancesLoop = (wakes: SharedWakes): Readonly<Record<string, LoopReport>> => {
+  const health = wakes.health();
+  return health === undefined ? {} : { instances: health };
+};
+
 /** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
 function bodyLimitsOf({ storage }: Config): Record<string, number> {
   // Any value that may be stored fits, however its characters are escaped; and a batch may fill the quota.
@@ -381,12 +389,13 @@ export function buildApp(deps: AppDependencies): App {
   const money = buildMoney({ ...deps, ...matrix, notices, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
-  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...(roles.has('worker') ? worker.health() : {}) });
+  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count() });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now), (tx, now) => notices.tidyUp(tx, now)] });
   const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
-  matrix.queue.onEnqueued(() => worker.wake());
+  matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
+  matrix.wakes.on('jobs', () => worker.wake());
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
@@ -421,6 +430,7 @@ export function buildApp(deps: AppDependencies): App {
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
       await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      matrix.wakes.start();
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
       if (roles.has('worker')) worker.start();
@@ -431,8 +441,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      await closeProof();
-      await closeWebhooks();
+      await Promise.all([closeProof(), closeWebhooks(), matrix.wakes.stop()]);
     },
   };
 }

@@ -1,4 +1,5 @@
 export { openDatabase, type Database, type DatabaseOptions, type Queryable, type Transaction } from './database.ts';
+export { createWakes, type SharedWakes } from './wakes.ts';
 export { insertRows } from './bulk.ts';
 export { runSql } from './statements.ts';
 export { lockSqliteForServer } from './server-lock.ts';

@@ -634,6 +634,14 @@ export interface ConfigFile {
      */
     tombstone_days: number;
     /**
+     * Requests of one session that may wait for changes at once in one process.
+     */
+    max_waiting_per_session: number;
+    /**
+     * Requests that may wait for changes at once in one process.
+     */
+    max_waiting: number;
+    /**
      * Milliseconds between two looks for changes that other processes made, while somebody waits for changes.
      */
     poll_interval_ms: number;

@@ -3,6 +3,7 @@ import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { advance } from '../kernel/advance.ts';
 import { isoTime } from '../kernel/clock.ts';
 import { createLiveCache } from '../kernel/live-cache.ts';
+import type { Wakes } from '../kernel/wakes.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asMiniAppId, newSecret, newWebhookSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
@@ -16,6 +17,7 @@ import type { Classification, ClientType, InstallMode, MiniApp } from './types.t
 export interface MiniAppsDependencies extends SecretsDependencies {
   readonly database: Database;
   readonly events: RoomEvents;
+  readonly wakes: Wakes;
   readonly miniappUser: (miniappId: MiniAppId) => UserId;
   readonly ownership: Ownership;
   /** Apps that the catalogue room shows at most. */
@@ -230,7 +232,7 @@ async function findRegisteredClient({ database, clock }: MiniAppsDependencies, c
 
 export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
   const { database, clock } = deps;
-  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId));
+  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId), { shared: { wakes: deps.wakes, topic: 'miniapps' } });
   const change = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
     database.inTransaction((tx) => {
       tx.afterCommit(() => clients.clear());

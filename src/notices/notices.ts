@@ -62,6 +62,7 @@ export function createNotices(deps: NoticesDependencies): Notices {
   const key = {};
   const streams = new Streams(deps);
   wakes.on('notices', (userIds) => streams.wake(userIds));
+  wakes.on('sessions', (ids) => streams.suspect(ids));
 
   return {
     publish(tx, { userId, kind, audience, forHost = true, exceptSession, body }) {

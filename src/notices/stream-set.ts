@@ -25,10 +25,13 @@ export class Stream {
   endedAt = 0;
   #fresh = false;
   #resume: () => void = () => {};
+  /** Gives its place back. */
+  readonly leave: () => void;
 
-  constructor(asked: NewStream, beatAt: number) {
+  constructor(asked: NewStream, beatAt: number, leave: () => void) {
     this.asked = asked;
     this.beatAt = beatAt;
+    this.leave = leave;
   }
 
   /** There may be something new. */
@@ -66,33 +69,17 @@ export class Stream {
 /** The streams that are open in this process. */
 export class StreamSet {
   readonly #byUser = new Map<string, Set<Stream>>();
-  readonly #perSession = new Map<string, number>();
-  #size = 0;
-
-  get size(): number {
-    return this.#size;
-  }
 
   add(stream: Stream): void {
-    const { userId, sessionId } = stream.asked;
-    this.#size += 1;
-    this.#perSession.set(sessionId, this.ofSession(sessionId) + 1);
+    const { userId } = stream.asked;
     this.#byUser.set(userId, (this.#byUser.get(userId) ?? new Set()).add(stream));
   }
 
   delete(stream: Stream): void {
-    const { userId, sessionId } = stream.asked;
+    const { userId } = stream.asked;
     const streams = this.#byUser.get(userId);
-    if (streams?.delete(stream) !== true) return;
-    if (streams.size === 0) this.#byUser.delete(userId);
-    this.#size -= 1;
-    const left = this.ofSession(sessionId) - 1;
-    if (left === 0) this.#perSession.delete(sessionId);
-    else this.#perSession.set(sessionId, left);
-  }
-
-  ofSession(sessionId: string): number {
-    return this.#perSession.get(sessionId) ?? 0;
+    streams?.delete(stream);
+    if (streams?.size === 0) this.#byUser.delete(userId);
   }
 
   ofUser(userId: string): readonly Stream[] {
@@ -101,10 +88,6 @@ export class StreamSet {
 
   all(): readonly Stream[] {
     return [...this.#byUser.values()].flatMap((streams) => [...streams]);
-  }
-
-  sessionIds(): readonly string[] {
-    return [...this.#perSession.keys()];
   }
 
   userIds(): readonly string[] {

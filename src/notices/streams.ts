@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError, errorText } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { LoopHealth, type LoopReport } from '../kernel/loop-health.ts';
+import { OpenPlaces } from '../kernel/open-places.ts';
 import { follow } from './follow.ts';
 import { listLast } from './repo.ts';
 import { Stream, StreamSet, type NewStream } from './stream-set.ts';
@@ -34,6 +35,7 @@ const retryMs = 1000;
 export class Streams {
   readonly #deps: StreamsDependencies;
   readonly #open = new StreamSet();
+  readonly #places: OpenPlaces;
   readonly #health: LoopHealth;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
@@ -41,20 +43,20 @@ export class Streams {
 
   constructor(deps: StreamsDependencies) {
     this.#deps = deps;
+    const { maxPerSession, maxStreams, heartbeatMs } = deps.options;
+    this.#places = new OpenPlaces('streams', { perSession: maxPerSession, total: maxStreams, retryAfterMs: heartbeatMs });
     this.#health = new LoopHealth(deps.clock, maxSilenceMs);
   }
 
   get size(): number {
-    return this.#open.size;
+    return this.#places.taken;
   }
 
   /** @throws AppError RATE_LIMIT_EXCEEDED, SERVICE_UNAVAILABLE (too many streams) */
   open(asked: NewStream): { readonly text: AsyncIterable<string>; readonly cut: AbortSignal } {
     const { clock, options } = this.#deps;
     if (this.#stopped) throw new AppError('SERVICE_UNAVAILABLE', 'The server is stopping', { retryAfterMs: retryMs });
-    if (this.#open.size >= options.maxStreams) throw new AppError('SERVICE_UNAVAILABLE', 'Too many streams are open on this server', { retryAfterMs: options.heartbeatMs });
-    if (this.#open.ofSession(asked.sessionId) >= options.maxPerSession) throw new AppError('RATE_LIMIT_EXCEEDED', `At most ${options.maxPerSession} streams may be open at once for a session`, { retryAfterMs: options.heartbeatMs });
-    const stream = new Stream(asked, clock.now() + options.heartbeatMs);
+    const stream = new Stream(asked, clock.now() + options.heartbeatMs, this.#places.take(asked.sessionId));
     this.#open.add(stream);
     this.#timer ??= setInterval(() => this.#tick(), options.pollIntervalMs).unref();
     return { text: { [Symbol.asyncIterator]: () => this.#textOf(stream) }, cut: stream.cut.signal };
@@ -65,8 +67,13 @@ export class Streams {
     for (const stream of userIds?.flatMap((userId) => this.#open.ofUser(userId)) ?? this.#open.all()) stream.wake();
   }
 
+  /** These sessions may have ended; undefined: any. */
+  suspect(sessionIds: readonly string[] | undefined): void {
+    if (sessionIds?.some((id) => this.#places.has(id)) ?? this.size > 0) this.#tick();
+  }
+
   health(): LoopReport {
-    if (this.#open.size === 0) this.#health.succeeded();
+    if (this.size === 0) this.#health.succeeded();
     return this.#health.report();
   }
 
@@ -96,7 +103,8 @@ export class Streams {
 
   #remove(stream: Stream): void {
     this.#open.delete(stream);
-    if (this.#open.size > 0) return;
+    stream.leave();
+    if (this.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -130,7 +138,7 @@ export class Streams {
   /** What other processes did. */
   async #lookAround(): Promise<void> {
     const { database, clock, listLiveSessions } = this.#deps;
-    const live = await listLiveSessions(this.#open.sessionIds());
+    const live = await listLiveSessions(this.#places.sessionIds());
     const last = await listLast(database, this.#open.userIds());
     for (const stream of this.#open.all()) {
       if (!live.has(stream.asked.sessionId)) stream.end('session_over', clock.now());

@@ -15,6 +15,7 @@ import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LimitOptions, Limits, LimitStore } from './limits.ts';
 import type { LiveCache } from '../kernel/live-cache.ts';
+import type { Wakes } from '../kernel/wakes.ts';
 import type { Session } from './session-repo.ts';
 import type { StepUp } from './step-up.ts';
 
@@ -59,6 +60,8 @@ export interface OAuthDeps {
   readonly signIn: SignIn;
   /** Second factors; nobody has one when absent. */
   readonly stepUp?: StepUp;
+  /** How other instances hear of sessions that end; within a second, without. */
+  readonly wakes?: Wakes;
   /** Where attempts are counted; in memory when absent. */
   readonly limitStore?: LimitStore;
   /** For the claim `user_context`; must answer quickly, and may not know. */

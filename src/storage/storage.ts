@@ -3,6 +3,8 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
+import { OpenPlaces } from '../kernel/open-places.ts';
+import type { Wakes } from '../kernel/wakes.ts';
 import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import { eraseSpaces, emptySpace, findSpace, lockSpace } from './repo.ts';
@@ -11,7 +13,7 @@ import { createReseal } from './reseal.ts';
 import type { Answered, Caller, Limits, OpenEntry, Owner, Told, Write } from './types.ts';
 import { createVault } from './vault.ts';
 import { purgeAnswers, purgeTombstones, sweepExpired } from './sweep-repo.ts';
-import { createWatch } from './watch.ts';
+import { createWatch, spaceName } from './watch.ts';
 import { createWriter, type Writer } from './writes.ts';
 
 export interface StorageDependencies {
@@ -22,6 +24,9 @@ export interface StorageDependencies {
   readonly queue: JobQueue;
   readonly limits: Limits;
   readonly pollIntervalMs: number;
+  /** How many requests may wait for changes at once. */
+  readonly waiting: { readonly perSession: number; readonly total: number };
+  readonly wakes: Wakes;
   /** How long deletions, and answers to writes that may come again, are remembered. */
   readonly tombstoneMs: number;
   readonly requireSession: (tx: Transaction, sessionId: string) => Promise<void>;
@@ -36,8 +41,8 @@ export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
   get(owner: Owner, key: string): Promise<OpenEntry>;
   /** One write. @throws AppError as `Writer.write` does */
   writeOne(caller: Caller, write: Write): Promise<Answered>;
-  /** As `changes`, but when there are none it waits for some until `untilMs`, or until the caller is gone. `checkAccess` is asked again after waiting. */
-  waitForChanges(owner: Owner, since: number, limit: number, wait: { readonly untilMs: number; readonly gone: () => AbortSignal; readonly checkAccess: () => Promise<void> }): Promise<Changes>;
+  /** As `changes`, but when there are none it waits for some until `untilMs`, or until the caller is gone. `checkAccess` is asked again after waiting. @throws AppError RATE_LIMIT_EXCEEDED, SERVICE_UNAVAILABLE (too many wait) */
+  waitForChanges(caller: Caller, since: number, limit: number, wait: { readonly untilMs: number; readonly gone: () => AbortSignal; readonly checkAccess: () => Promise<void> }): Promise<Changes>;
   /** Everything that a user has with one mini-app, in the order of the keys' bytes. */
   exportAll(owner: Owner): AsyncIterable<OpenEntry>;
   /** Deletes all of it, with what is remembered of deletions and answers: when the app is uninstalled. Of the entries only the number of the last revision stays, so that devices notice. */
@@ -63,7 +68,9 @@ export function createStorage(deps: StorageDependencies): Storage {
     return space !== undefined && (space.rev > rev || (space.nextExpiryAt !== undefined && space.nextExpiryAt <= clock.now()));
   };
   const watch = createWatch({ clock, log, hasChanged, pollIntervalMs: deps.pollIntervalMs });
-  const onChanged = (owner: Owner): void => watch.notify(owner);
+  const onChanged = (owner: Owner): void => deps.wakes.tell('storage', [spaceName(owner)]);
+  deps.wakes.on('storage', (names) => watch.notify(names));
+  const places = new OpenPlaces('requests that wait for changes', { ...deps.waiting, retryAfterMs: 1000 });
   const tell = (tx: Transaction, told: Told): void => {
     deps.tellDevices(tx, told);
     tx.afterCommit(() => onChanged(told.owner));
@@ -84,16 +91,21 @@ export function createStorage(deps: StorageDependencies): Storage {
       const [outcome] = await writer.write(caller, [write], false);
       return outcome!;
     },
-    async waitForChanges(owner, since, limit, { untilMs, gone, checkAccess }) {
-      let found = await reader.changes(owner, since, limit);
+    async waitForChanges(caller, since, limit, { untilMs, gone, checkAccess }) {
+      let found = await reader.changes(caller, since, limit);
       if (found.changes.length > 0 || clock.now() >= untilMs) return found;
+      const leave = places.take(caller.sessionId);
       const signal = gone();
-      do {
-        await watch.wait(owner, found.next, Math.min(untilMs, found.nextExpiryAt ?? untilMs), signal);
-        await checkAccess();
-        found = await reader.changes(owner, since, limit);
-      } while (found.changes.length === 0 && clock.now() < untilMs && !signal.aborted && !watch.stopped());
-      return found;
+      try {
+        do {
+          await watch.wait(caller, found.next, Math.min(untilMs, found.nextExpiryAt ?? untilMs), signal);
+          await checkAccess();
+          found = await reader.changes(caller, since, limit);
+        } while (found.changes.length === 0 && clock.now() < untilMs && !signal.aborted && !watch.stopped());
+        return found;
+      } finally {
+        leave();
+      }
     },
     exportAll: (owner) => reader.all(owner),
     async clear(tx, owner) {
