@@ -56,7 +56,7 @@ const exportPage = 50;
 
 export function createReader(deps: ReaderDependencies): Reader {
   const { database, clock, vault } = deps;
-  const open = (owner: Owner, { value, ...entry }: SealedEntry): OpenEntry => ({ ...entry, json: value === undefined ? undefined : vault.open(owner, entry.key, value) });
+  const open = (owner: Owner, entry: SealedEntry): OpenEntry => Object.assign(entry, { json: entry.value === undefined ? undefined : vault.open(owner, entry.key, entry.value) });
 
   const getMany: Reader['getMany'] = async (owner, keys) => new Map((await listLiveEntriesOf(database, owner, keys, clock.now())).map((entry) => [entry.key, open(owner, entry)]));
 

@@ -47,7 +47,7 @@ const entryFromRow = (row: EntryRow): Entry => ({
   contentType: row.content_type ?? undefined,
 });
 
-const sealedFromRow = (row: SealedRow): SealedEntry => ({ ...entryFromRow(row), value: row.key_id === null || row.value === null ? undefined : { keyId: row.key_id, sealed: row.value } });
+const sealedFromRow = (row: SealedRow): SealedEntry => Object.assign(entryFromRow(row), { value: row.key_id === null || row.value === null ? undefined : { keyId: row.key_id, sealed: row.value } });
 
 export async function findSpace(db: Queryable, { userId, namespace }: Owner): Promise<Space | undefined> {
   const [row] = await runSql<SpaceRow>(db, `SELECT ${spaceColumns} FROM storage_space WHERE user_id = ? AND namespace = ?`, [userId, namespace]);
