@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
+import { administrationRoutes } from './administration.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
@@ -23,10 +24,11 @@ import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefini
 import { noticeRoutes, type Notices } from './notices/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
-import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
+import { createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { isSuspended } from './users/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -185,6 +187,7 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matr
     ...deps,
     ...users,
     clients: clientsOf(miniapps),
+    isSuspended,
     wakes,
     events,
     stepUp: {
@@ -410,7 +413,7 @@ export function buildApp(deps: AppDependencies): App {
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
     ...money.routes,
-    ...auditRoutes({ database }),
+    ...administrationRoutes({ ...deps, ...matrix, oauth }),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
 

@@ -1,5 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import type { Database, Transaction } from '../database/index.ts';
+import type { Database, Queryable, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
@@ -60,6 +60,8 @@ export interface OAuthDeps {
   readonly signIn: SignIn;
   /** Second factors; nobody has one when absent. */
   readonly stepUp?: StepUp;
+  /** Whether an administrator keeps this user out. */
+  readonly isSuspended?: (db: Queryable, userId: string) => Promise<boolean>;
   /** How other instances hear of sessions that end; within a second, without. */
   readonly wakes?: Wakes;
   /** Where attempts are counted; in memory when absent. */
