@@ -179,6 +179,11 @@ export async function listChanges(db: Queryable, spaceId: number, since: number,
   return rows.map(sealedFromRow);
 }
 
+/** Mini-apps and reserved audiences with which a user has, or had, entries. */
+export async function listNamespaces(db: Queryable, userId: UserId): Promise<string[]> {
+  return (await runSql<{ namespace: string }>(db, 'SELECT namespace FROM storage_space WHERE user_id = ? ORDER BY namespace', [userId])).map(({ namespace }) => namespace);
+}
+
 /** Deletes what a locked space holds. Of one that was used, the number of its last revision stays, raised: what anybody knew of it is out of date. */
 export async function emptySpace(tx: Transaction, space: Space): Promise<void> {
   if (space.rev === 0 && space.mutations === 0) {

@@ -1,13 +1,15 @@
 import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
+import type { JsonText } from '../kernel/json-text.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { OpenPlaces } from '../kernel/open-places.ts';
 import type { Wakes } from '../kernel/wakes.ts';
 import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
-import { eraseSpaces, emptySpace, findSpace, lockSpace } from './repo.ts';
+import { valueBody } from './answers.ts';
+import { eraseSpaces, emptySpace, findSpace, listNamespaces, lockSpace } from './repo.ts';
 import { createReader, type Changes, type Reader } from './reads.ts';
 import { createReseal } from './reseal.ts';
 import type { Answered, Caller, Limits, OpenEntry, Owner, Told, Write } from './types.ts';
@@ -45,6 +47,8 @@ export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
   waitForChanges(caller: Caller, since: number, limit: number, wait: { readonly untilMs: number; readonly gone: () => AbortSignal; readonly checkAccess: () => Promise<void> }): Promise<Changes>;
   /** Everything that a user has with one mini-app, in the order of the keys' bytes. */
   exportAll(owner: Owner): AsyncIterable<OpenEntry>;
+  /** For administrators: everything that a user has with any mini-app, as JSON objects, each with the `namespace` that it belongs to. */
+  exportUser(userId: UserId): AsyncIterable<JsonText>;
   /** Deletes all of it, with what is remembered of deletions and answers: when the app is uninstalled. Of the entries only the number of the last revision stays, so that devices notice. */
   clear(tx: Transaction, owner: Owner): Promise<void>;
   /** Deletes all that any mini-app stored for a user, without a trace: when the account is erased. */
@@ -108,6 +112,11 @@ export function createStorage(deps: StorageDependencies): Storage {
       }
     },
     exportAll: (owner) => reader.all(owner),
+    async *exportUser(userId) {
+      for (const namespace of await listNamespaces(database, userId)) {
+        for await (const entry of reader.all({ userId, namespace })) yield valueBody(entry, `"namespace":${JSON.stringify(namespace)},`);
+      }
+    },
     async clear(tx, owner) {
       await emptySpace(tx, await lockSpace(tx, owner));
       tx.afterCommit(() => onChanged(owner));
