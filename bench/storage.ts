@@ -18,9 +18,9 @@ const keyCount = 100;
 const path = (n: number): string => `/api/v1/storage/cart_${n % keyCount}`;
 
 /** The server as it is started, in a process of its own. */
-async function startOurs(databaseUrl: string | undefined, users: number) {
+async function startOurs(databaseUrl: string | undefined, users: number, cacheBytes = 0) {
   const identity = await startIdentityServers();
-  const server = await prepareServer({ ...(databaseUrl === undefined ? {} : { databaseUrl }), env: { TMCP_HOMESERVER_URL: identity.url, TMCP_LOG_LEVEL: 'error' } });
+  const server = await prepareServer({ ...(databaseUrl === undefined ? {} : { databaseUrl }), env: { TMCP_HOMESERVER_URL: identity.url, TMCP_LOG_LEVEL: 'error', TMCP_STORAGE_CACHE_BYTES: String(cacheBytes) } });
   await server.start();
   const tokens: string[] = [];
   for (let n = 0; n < users; n += 1) {

@@ -47,6 +47,7 @@ export function buildStorage(deps: LiveDependencies & { readonly keyRing: KeyRin
     ...deps,
     limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
     pollIntervalMs: storage.poll_interval_ms,
+    cacheBytes: storage.cache_bytes,
     waiting: { perSession: storage.max_waiting_per_session, total: storage.max_waiting },
     tombstoneMs: storage.tombstone_days * dayMs,
     requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),

@@ -634,6 +634,10 @@ export interface ConfigFile {
      */
     tombstone_days: number;
     /**
+     * Bytes of memory for entries that are read often, sealed as they are stored; 0 keeps none. What it gains is in docs/architecture.md.
+     */
+    cache_bytes: number;
+    /**
      * Requests of one session that may wait for changes at once in one process.
      */
     max_waiting_per_session: number;

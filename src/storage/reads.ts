@@ -2,7 +2,7 @@ import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { endOfPrefix } from './keys.ts';
-import { buryExpired, countExpired, findLiveEntry, findSpace, listChanges, listLiveEntries, listLiveEntriesOf, lockSpace, saveSpace } from './repo.ts';
+import { buryExpired, countExpired, findSpace, listChanges, listLiveEntries, listLiveEntriesOf, lockSpace, saveSpace } from './repo.ts';
 import type { Entry, OpenEntry, Owner, SealedEntry, Told } from './types.ts';
 import type { Vault } from './vault.ts';
 
@@ -10,6 +10,8 @@ export interface ReaderDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly vault: Vault;
+  /** A single entry that holds now. */
+  readonly find: (owner: Owner, key: string) => Promise<SealedEntry | undefined>;
   /** In each transaction that changes something. */
   readonly tell: (tx: Transaction, told: Told) => void;
 }
@@ -78,7 +80,7 @@ export function createReader(deps: ReaderDependencies): Reader {
 
   return {
     async get(owner, key) {
-      const entry = await findLiveEntry(database, owner, key, clock.now());
+      const entry = await deps.find(owner, key);
       return entry === undefined ? undefined : open(owner, entry);
     },
     getMany,

@@ -135,6 +135,18 @@ export async function findLiveEntry(db: Queryable, { userId, namespace }: Owner,
   return row === undefined ? undefined : sealedFromRow(row);
 }
 
+/** The same, and which state its space is in at that moment. */
+export async function findLiveEntryAndState(db: Queryable, { userId, namespace }: Owner, key: string, now: number): Promise<{ readonly entry: SealedEntry; readonly state: string } | undefined> {
+  const [row] = await runSql<SealedRow & { space_id: number; space_rev: number }>(db, `SELECT s.id AS space_id, s.rev AS space_rev, ${sealedColumns} FROM ${ofOwner} AND e.key = ? AND ${isLive}`, [userId, namespace, key, now]);
+  return row === undefined ? undefined : { entry: sealedFromRow(row), state: `${row.space_id} ${row.space_rev}` };
+}
+
+/** Another one after each change, and after an erasure: which space, and its last revision. Undefined when there is none. */
+export async function findState(db: Queryable, { userId, namespace }: Owner): Promise<string | undefined> {
+  const [row] = await runSql<{ id: number; rev: number }>(db, 'SELECT id, rev FROM storage_space WHERE user_id = ? AND namespace = ?', [userId, namespace]);
+  return row === undefined ? undefined : `${row.id} ${row.rev}`;
+}
+
 export async function listLiveEntriesOf(db: Queryable, { userId, namespace }: Owner, keys: readonly string[], now: number): Promise<SealedEntry[]> {
   const among = db.dialect === 'postgres' ? '= ANY(?)' : 'IN (SELECT value FROM json_each(?))';
   const rows = await runSql<SealedRow>(db, `SELECT ${sealedColumns} FROM ${ofOwner} AND e.key ${among} AND ${isLive}`, [userId, namespace, keys, now]);

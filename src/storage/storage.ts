@@ -9,10 +9,11 @@ import type { Wakes } from '../kernel/wakes.ts';
 import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import { valueBody } from './answers.ts';
-import { eraseSpaces, emptySpace, findSpace, listNamespaces, lockSpace } from './repo.ts';
+import { createHotEntries } from './hot-entries.ts';
+import { eraseSpaces, emptySpace, findLiveEntry, findSpace, listNamespaces, lockSpace } from './repo.ts';
 import { createReader, type Changes, type Reader } from './reads.ts';
 import { createReseal } from './reseal.ts';
-import type { Answered, Caller, Limits, OpenEntry, Owner, Told, Write } from './types.ts';
+import type { Answered, Caller, Limits, OpenEntry, Owner, SealedEntry, Told, Write } from './types.ts';
 import { createVault } from './vault.ts';
 import { purgeAnswers, purgeTombstones, sweepExpired } from './sweep-repo.ts';
 import { createWatch, spaceName } from './watch.ts';
@@ -26,6 +27,8 @@ export interface StorageDependencies {
   readonly queue: JobQueue;
   readonly limits: Limits;
   readonly pollIntervalMs: number;
+  /** For entries that are read often; 0: none are kept. */
+  readonly cacheBytes: number;
   /** How many requests may wait for changes at once. */
   readonly waiting: { readonly perSession: number; readonly total: number };
   readonly wakes: Wakes;
@@ -64,6 +67,12 @@ export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
 /** Spaces, or rows, that one run of the chore cares for: other writers wait for it on SQLite. */
 const sweptAtOnce = 500;
 
+async function* everythingOf(userId: UserId, database: Database, reader: Reader): AsyncGenerator<JsonText> {
+  for (const namespace of await listNamespaces(database, userId)) {
+    for await (const entry of reader.all({ userId, namespace })) yield valueBody(entry, `"namespace":${JSON.stringify(namespace)},`);
+  }
+}
+
 export function createStorage(deps: StorageDependencies): Storage {
   const { database, clock, log, limits } = deps;
   const vault = createVault(deps.keyRing, log);
@@ -73,13 +82,18 @@ export function createStorage(deps: StorageDependencies): Storage {
   };
   const watch = createWatch({ clock, log, hasChanged, pollIntervalMs: deps.pollIntervalMs });
   const onChanged = (owner: Owner): void => deps.wakes.tell('storage', [spaceName(owner)]);
-  deps.wakes.on('storage', (names) => watch.notify(names));
+  const hot = deps.cacheBytes > 0 ? createHotEntries({ database, clock, maxBytes: deps.cacheBytes }) : undefined;
+  const find = (owner: Owner, key: string): Promise<SealedEntry | undefined> => (hot === undefined ? findLiveEntry(database, owner, key, clock.now()) : hot.find(owner, key));
+  deps.wakes.on('storage', (names) => {
+    hot?.forget(names);
+    watch.notify(names);
+  });
   const places = new OpenPlaces('requests that wait for changes', { ...deps.waiting, retryAfterMs: 1000 });
   const tell = (tx: Transaction, told: Told): void => {
     deps.tellDevices(tx, told);
     tx.afterCommit(() => onChanged(told.owner));
   };
-  const reader = createReader({ database, clock, vault, tell });
+  const reader = createReader({ database, clock, vault, find, tell });
   const writer = createWriter({ database, clock, vault, limits, requireSession: deps.requireSession, tell });
 
   return {
@@ -112,17 +126,14 @@ export function createStorage(deps: StorageDependencies): Storage {
       }
     },
     exportAll: (owner) => reader.all(owner),
-    async *exportUser(userId) {
-      for (const namespace of await listNamespaces(database, userId)) {
-        for await (const entry of reader.all({ userId, namespace })) yield valueBody(entry, `"namespace":${JSON.stringify(namespace)},`);
-      }
-    },
+    exportUser: (userId) => everythingOf(userId, database, reader),
     async clear(tx, owner) {
       await emptySpace(tx, await lockSpace(tx, owner));
       tx.afterCommit(() => onChanged(owner));
     },
     async erase(tx, userId) {
       await eraseSpaces(tx, userId);
+      tx.afterCommit(() => deps.wakes.tell('storage'));
     },
     async sweep(tx, now) {
       for (const told of await sweepExpired(tx, now, sweptAtOnce)) tell(tx, told);

@@ -58,6 +58,7 @@ describe('ten devices with wrong clocks, lost answers, replays and partitions', 
       requireSession: () => Promise.resolve(),
       tellDevices: () => {},
       wakes: createLocalWakes(),
+      cacheBytes: 0,
       waiting: { perSession: 10, total: 10 },
     });
     return fc.asyncProperty(history, async ({ skews, steps }) => {
