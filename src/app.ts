@@ -5,7 +5,7 @@ import { developerActor, oauthRecord, privilegedUse, registryActor } from './aud
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import { createWakes, type Database, type SharedWakes, type Transaction } from './database/index.ts';
-import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
+import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
@@ -13,19 +13,21 @@ import type { LoopReport } from './kernel/loop-health.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { buildNotices, buildStorage } from './live.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
-import { createUserProof, type UserProof } from './matrix/proof/index.ts';
-import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver } from './matrix/index.ts';
+import type { UserProof } from './matrix/proof/index.ts';
+import type { SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
+import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { noticeRoutes, type Notices } from './notices/index.ts';
+import type { Proxying } from './proxying/index.ts';
+import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
-import { createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
+import { createAudit, sealingKind } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import { isSuspended } from './users/index.ts';
@@ -134,25 +136,6 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
 }
 
 /** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
-function buildProof(deps: AppDependencies, miniapps: MiniApps) {
-  const { config, clock } = deps;
-  const guardedFetch = createGuardedFetch({ development: config.security.development, timeoutMs: 10_000, maxBytes: 64 * 1024 });
-  const proof = createUserProof({
-    homeserver: { url: config.homeserver.url, domain: config.homeserver.domain, acceptedServers: config.homeserver.openid_servers },
-    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret, hostClients: config.mas.host_clients },
-    clock,
-    guardedFetch: guardedFetch,
-    hostResolver: { resolve: resolveServer },
-    isMiniAppClient: async (clientId) => (await miniapps.findClient(clientId)) !== undefined,
-  });
-  const signIn = createSignIn({
-    homeserver: { url: config.homeserver.url, publicUrl: config.homeserver.public_url ?? config.homeserver.url, domain: config.homeserver.domain },
-    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret },
-    clock,
-    log: deps.log,
-  });
-  return { proof, signIn, close: () => Promise.all([proof.close(), signIn.close(), guardedFetch.close()]) };
-}
 
 /** The registry as the authorization server sees it. */
 const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
@@ -181,11 +164,12 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
+    ...(proxying.grants === undefined ? {} : { actFor: proxying.grants }),
     clients: clientsOf(miniapps),
     isSuspended,
     wakes,
@@ -196,6 +180,7 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matr
     },
     audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
+      if (!remainingScopes.includes('messaging:send')) await proxying.end(tx, { userId, miniappId });
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
       notices.publish(tx, { userId, kind: 'authorization.revoked', audience: miniappId, body: { miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason } });
     },
@@ -237,25 +222,6 @@ function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (t
     },
   });
   return { organizations, whitelist };
-}
-
-function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, miniapps: MiniApps) {
-  const { config } = deps;
-  const { client_ids: clientIds, client_secret: clientSecret, redirect_uris: redirectUris } = config.developers.console;
-  const console = createConsole({ clientIds, clientSecret, redirectUris }, async (clientId) => (await miniapps.findClient(clientId)) !== undefined);
-  const tokens = createDeveloperTokens({
-    ...deps,
-    console,
-    organizations,
-    signer: oauth.jwts,
-    options: {
-      issuer: config.server.public_url,
-      accessTokenMs: config.developers.access_token_seconds * 1000,
-      refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
-      codeMs: config.oauth.authorization_code_seconds * 1000,
-    },
-  });
-  return { console, tokens };
 }
 
 /** Who may call, by the kinds of token there are. */
@@ -385,8 +351,10 @@ export function buildApp(deps: AppDependencies): App {
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
   const notices = buildNotices({ ...deps, ...matrix, oauth: () => oauth });
-  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn }, mfa);
-  const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
+  const console = buildConsole(deps, miniapps);
+  const proxying = buildProxying(deps, matrix, signIn);
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
+  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
   const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage, notices });
   const money = buildMoney({ ...deps, ...matrix, notices, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
@@ -394,8 +362,8 @@ export function buildApp(deps: AppDependencies): App {
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count() });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now), (tx, now) => notices.tidyUp(tx, now)] });
-  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, (tx, now) => storage.sweep(tx, now), (tx, now) => notices.tidyUp(tx, now)] });
+  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
   matrix.wakes.on('jobs', () => worker.wake());
@@ -408,12 +376,10 @@ export function buildApp(deps: AppDependencies): App {
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
-    ...storageRoutes({ storage, clock }),
-    ...noticeRoutes({ notices, isFirstParty: isReservedAudience }),
-    ...oauthRoutes(oauth),
-    ...mfaRoutes(mfa),
+    ...storageRoutes({ storage, clock }), ...noticeRoutes({ notices, isFirstParty: isReservedAudience }),
+    ...oauthRoutes(oauth), ...mfaRoutes(mfa), ...proxying.routes,
     ...money.routes,
-    ...administrationRoutes({ ...deps, ...matrix, oauth }),
+    ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
 
@@ -444,7 +410,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      await Promise.all([closeProof(), closeWebhooks(), matrix.wakes.stop()]);
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => matrix.wakes.stop()]) await close();
     },
   };
 }

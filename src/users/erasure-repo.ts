@@ -27,6 +27,7 @@ const deleted: readonly (readonly [table: string, where: string])[] = [
   ['mfa_pin', 'user_id = ?'],
   ['mfa_attempt', 'user_id = ?'],
   ['mfa_user', 'user_id = ?'],
+  ['matrix_grant', 'user_id = ?'],
   ['idempotency_key', 'user_id = ?'],
   ['developer_session', 'user_id = ?'],
   ['developer_code', 'user_id = ?'],

@@ -12,6 +12,7 @@ import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
 import * as notices from './0019-notices.ts';
 import * as users from './0020-users.ts';
+import * as matrixGrants from './0021-matrix-grants.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -32,4 +33,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0011-webhooks': webhooks,
   '0019-notices': notices,
   '0020-users': users,
+  '0021-matrix-grants': matrixGrants,
 };
