@@ -66,7 +66,7 @@ async function realTransfers(directory: string) {
     sharedRooms: { requireShared: () => Promise.resolve({ roomId, isEncrypted: false, members: new Map() }), isKnownEncrypted: () => Promise.resolve(false) },
     proofs: { methodsOf: () => Promise.resolve(['pin']), prove: () => Promise.resolve({ spend: () => Promise.resolve() }) },
     activation: { send: () => Promise.resolve() },
-    mayHaveWallet: () => true,
+    notices: { publish: () => {} }, mayHaveWallet: () => true,
     policy: { acceptance: 'never', acceptanceAbove: 0, confirmMs: 3_600_000, acceptanceMs: 1000, secondEvent: false },
   });
   const offer = (): Promise<{ id: string; payer: UserId }[]> =>

@@ -1,16 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
+import { administrationRoutes } from './administration.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { capabilityRoutes } from './capabilities/index.ts';
 import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
-import type { Database, Transaction } from './database/index.ts';
+import { createWakes, type Database, type SharedWakes, type Transaction } from './database/index.ts';
 import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
+import type { LoopReport } from './kernel/loop-health.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
+import { buildNotices, buildStorage } from './live.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
 import type { RoomCommand } from './matrix/port.ts';
 import type { UserProof } from './matrix/proof/index.ts';
@@ -20,15 +23,17 @@ import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/in
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { noticeRoutes, type Notices } from './notices/index.ts';
 import type { Proxying } from './proxying/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
-import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
+import { createAudit, sealingKind } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
-import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import { buildAdministration, buildCatalog, buildMirror, offerOf } from './store.ts';
+import { isSuspended } from './users/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -56,6 +61,7 @@ export interface App {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** For account erasure: `storage.erase`. */
   readonly storage: Storage;
+  readonly notices: Notices;
   /** For administrators on the command line. */
   readonly whitelist: Whitelist;
   readonly admins: AdminTokens;
@@ -88,16 +94,17 @@ function buildMatrix(deps: AppDependencies) {
   const facts = new RoomFacts({ clock, homeserver });
   const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit };
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createWakes(database, clock, deps.log) };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, mirror: Mirror, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names, audit, wakes }: Matrix, mirror: Mirror, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
   const { database, clock, keyRing } = deps;
   return createMiniApps({
     database,
     clock,
+    wakes,
     events,
     seal: (plaintext, belongsTo) => keyRing.seal('webhook-secret', plaintext, belongsTo),
     miniappUser: (miniappId) => names.miniappUser(miniappId),
@@ -160,13 +167,15 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
     ...(proxying.grants === undefined ? {} : { actFor: proxying.grants }),
     clients: clientsOf(miniapps),
+    isSuspended,
+    wakes,
     events,
     stepUp: {
       methodsOf: (userId) => mfa.methodsOf(userId),
@@ -176,7 +185,9 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, min
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
       if (!remainingScopes.includes('messaging:send')) await proxying.end(tx, { userId, miniappId });
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
+      notices.publish(tx, { userId, kind: 'authorization.revoked', audience: miniappId, body: { miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason } });
     },
+    onScopesGranted: (tx, { userId, miniappId, scopes }) => notices.publish(tx, { userId, kind: 'authorization.granted', audience: miniappId, body: { miniapp_id: miniappId, scopes } }),
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -280,20 +291,8 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
   });
 }
 
-function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): Storage {
-  const { storage } = deps.config;
-  return createStorage({
-    ...deps,
-    queue,
-    limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
-    pollIntervalMs: storage.poll_interval_ms,
-    tombstoneMs: storage.tombstone_days * dayMs,
-    requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
-  });
-}
-
 /** The Matrix users that speak for mini-apps, and all that moves money. */
-function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, webhooks, oauth, mfa, metrics }: { readonly miniapps: MiniApps; readonly webhooks: Webhooks; readonly oauth: OAuth; readonly mfa: Mfa; readonly metrics: () => Metrics }) {
+function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, webhooks, oauth, mfa, notices, metrics }: { readonly miniapps: MiniApps; readonly webhooks: Webhooks; readonly oauth: OAuth; readonly mfa: Mfa; readonly notices: Notices; readonly metrics: () => Metrics }) {
   const bots = createMiniAppBots({
     ...deps,
     isOurs: (userId) => matrix.names.isOurs(userId),
@@ -301,7 +300,7 @@ function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, we
     audit: (tx, { action, by, miniappId, details }) => matrix.audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
   });
   const money = buildMoney({
-    ...{ ...deps, ...matrix, mfa, miniapps, webhooks },
+    ...{ ...deps, ...matrix, mfa, miniapps, webhooks, notices },
     botOf: async (miniappId) => (await bots.find(miniappId))?.userId,
     onPayment: (status) => metrics().countPayment(status),
     proofs: deps.proofs ?? proofsOf(mfa),
@@ -309,6 +308,12 @@ function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, we
   });
   return { bots, money };
 }
+
+/** The connection by which instances wake each other, where there can be any. */
+const instancesLoop = (wakes: SharedWakes): Readonly<Record<string, LoopReport>> => {
+  const health = wakes.health();
+  return health === undefined ? {} : { instances: health };
+};
 
 /** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
 function bodyLimitsOf({ storage }: Config): Record<string, number> {
@@ -355,10 +360,11 @@ interface Features {
   readonly oauth: OAuth;
   readonly mfa: Mfa;
   readonly webhooks: Webhooks;
+  readonly notices: Notices;
 }
 
 /** Handlers by operation, of the features that bring none themselves. */
-function routesOf({ database, clock }: AppDependencies, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks }: Features): Routes {
+function routesOf({ database, clock }: AppDependencies, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
   return {
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
     ...botRoutes({ bots, miniapps }),
@@ -366,9 +372,9 @@ function routesOf({ database, clock }: AppDependencies, { miniapps, bots, whitel
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...catalog.routes,
     ...storageRoutes({ storage, clock }),
+    ...noticeRoutes({ notices, isFirstParty: isReservedAudience }),
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
-    ...auditRoutes({ database }),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
 }
@@ -387,25 +393,27 @@ export function buildApp(deps: AppDependencies): App {
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
+  const notices = buildNotices({ ...deps, ...matrix, oauth: () => oauth });
   const console = buildConsole(deps, miniapps);
   const proxying = buildProxying(deps, matrix, signIn);
-  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
   const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
-  const storage = buildStorage(deps, matrix, oauth);
-  const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks });
-  const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, metrics: () => metrics });
+  const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
+  const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });
+  const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics });
   const connection = connect(deps, matrix, miniapps, [...catalog.commands, ...money.commands], () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
-  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
-  const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores] });
+  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
+  const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count() });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now)] });
   const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
-  matrix.queue.onEnqueued(() => worker.wake());
+  matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
+  matrix.wakes.on('jobs', () => worker.wake());
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
-  const routes = { ...routesOf(deps, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
+  const routes = { ...routesOf(deps, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
 
   const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, routes, authenticators });
 
@@ -414,7 +422,7 @@ export function buildApp(deps: AppDependencies): App {
     metrics,
     worker,
     jobs,
-    storage,
+    storage, notices,
     whitelist,
     admins,
     homeserverState,
@@ -423,17 +431,18 @@ export function buildApp(deps: AppDependencies): App {
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
       await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      matrix.wakes.start();
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));
       if (roles.has('worker')) worker.start();
       // A homeserver that does not answer must not hold up the start.
       await Promise.race([connection.monitor.start(), delay(firstLookMs)]);
     },
-    release: () => storage.stopWaiting(),
+    release: () => [() => storage.stopWaiting(), () => notices.release()].forEach((end) => end()),
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      for (const close of [closeProof, () => proxying.close(), closeWebhooks]) await close();
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => matrix.wakes.stop()]) await close();
     },
   };
 }

@@ -12,6 +12,7 @@ import type { OwnNames } from './matrix/index.ts';
 import type { RoomCommand, RoomEvents, SharedRooms } from './matrix/port.ts';
 import type { Mfa } from './mfa/index.ts';
 import type { MiniApps } from './miniapps/index.ts';
+import type { Notices } from './notices/index.ts';
 import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type PaymentStatus } from './payments/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
@@ -38,6 +39,7 @@ export interface MoneyDependencies {
   readonly webhooks: Pick<Webhooks, 'send'>;
   readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
   readonly onPayment: (status: PaymentStatus) => void;
+  readonly notices: Pick<Notices, 'publish'>;
 }
 
 /** The features that move money, put together. */

@@ -10,6 +10,7 @@ import type { Contract } from './http/index.ts';
 import { asRoomId } from './kernel/ids.ts';
 import type { RoomEvents, RoomMessages, Rooms, SharedRooms } from './matrix/port.ts';
 import type { MiniApps } from './miniapps/index.ts';
+import type { Notices } from './notices/index.ts';
 import type { OAuth } from './oauth/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { Storage } from './storage/index.ts';
@@ -27,6 +28,7 @@ export interface StoreDependencies {
   readonly oauth: OAuth;
   readonly storage: Storage;
   readonly webhooks: Webhooks;
+  readonly notices: Notices;
   readonly sharedRooms: SharedRooms;
 }
 

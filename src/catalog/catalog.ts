@@ -14,7 +14,7 @@ import { createScores, scoreKind } from './scores.ts';
 import { createStore } from './store.ts';
 import { createUsage } from './usage.ts';
 
-export interface CatalogDependencies extends Pick<InstallsDependencies, 'notify' | 'cleanUp'> {
+export interface CatalogDependencies extends Pick<InstallsDependencies, 'notices' | 'notify' | 'cleanUp'> {
   readonly database: Database;
   readonly clock: Clock;
   readonly queue: JobQueue;

@@ -3,6 +3,7 @@ import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type MiniAppId, type RoomId, type UserId } from '../kernel/ids.ts';
 import type { Place, RoomEvents, Rooms } from '../matrix/port.ts';
+import type { Notices } from '../notices/index.ts';
 import { appStateEvent, isPreinstalled, isRemovable, type MiniApp, type MiniApps } from '../miniapps/index.ts';
 import { addRoomInstallation, addToInstallCount, deleteLaunchSessions, findInstallation, listInstallations, listMiniApps, listPreinstalled, lockInstallation, saveInstallation, takeRoomInstallations } from './repo.ts';
 import type { Usage } from './usage.ts';
@@ -18,6 +19,7 @@ export interface InstallsDependencies {
   readonly usage: Usage;
   /** Tells the mini-app's server. */
   readonly notify: (tx: Transaction, miniappId: MiniAppId, event: 'app.installed' | 'app.uninstalled', data: Readonly<Record<string, unknown>>) => Promise<void>;
+  readonly notices: Pick<Notices, 'publish'>;
   /** What else goes when a user removes an app: tokens, granted scopes, stored data. In the same transaction. */
   readonly cleanUp: (tx: Transaction, removed: { readonly userId: UserId; readonly miniappId: MiniAppId }) => Promise<void>;
 }
@@ -75,7 +77,7 @@ async function checkPlace({ rooms }: InstallsDependencies, userId: UserId, app: 
 
 /** Returns the install id, and whether the user had not installed the app. */
 async function writeInstallation(deps: InstallsDependencies, tx: Transaction, userId: UserId, app: MiniApp, place: InstallPlace | undefined): Promise<{ installId: string; isNew: boolean }> {
-  const { events, usage, notify, clock } = deps;
+  const { events, usage, notices, notify, clock } = deps;
   const installId = newId('install');
   const now = clock.now();
   if (!(await saveInstallation(tx, userId, { installId, miniappId: app.miniappId, state: 'installed', version: app.version, changedAt: now }, place?.roomId))) {
@@ -86,12 +88,13 @@ async function writeInstallation(deps: InstallsDependencies, tx: Transaction, us
   await addToInstallCount(tx, app.miniappId, 1);
   await usage.installed(tx, app.miniappId, userId);
   events.emit(tx, { place: { noticesOf: userId }, speaker: 'bot', type: 'm.tween.miniapp.installed', content: installedContent(app, userId, installId, now) });
+  notices.publish(tx, { userId, kind: 'miniapp.installed', audience: app.miniappId, body: { miniapp_id: app.miniappId, version: app.version } });
   await notify(tx, app.miniappId, 'app.installed', { user_id: userId, miniapp_id: app.miniappId, install_id: installId, version: app.version, ...(place === undefined ? {} : { room_id: place.roomId }), timestamp: isoTime(now) });
   return { installId, isNew: true };
 }
 
 export function createInstalls(deps: InstallsDependencies): Installs {
-  const { database, clock, events, miniapps, usage, notify, cleanUp } = deps;
+  const { database, clock, events, miniapps, usage, notices, notify, cleanUp } = deps;
   return {
     async install(userId, miniappId, place) {
       const visible = await requireVisible(miniapps, userId, miniappId);
@@ -130,6 +133,7 @@ export function createInstalls(deps: InstallsDependencies): Installs {
         for (const place of places) events.emit(tx, { place, speaker: 'bot', type: 'm.tween.miniapp.uninstalled', content });
         for (const { roomId, lastWidget } of rooms) if (lastWidget) events.emit(tx, removeWidget(app, roomId));
         await notify(tx, app.miniappId, 'app.uninstalled', { user_id: userId, miniapp_id: app.miniappId, install_id: installation.installId, reason: 'user_initiated', timestamp: isoTime(now) });
+        notices.publish(tx, { userId, kind: 'miniapp.uninstalled', audience: app.miniappId, body: { miniapp_id: app.miniappId, version: app.version } });
       }),
 
     async list(userId) {

@@ -665,6 +665,35 @@ export interface ConfigFile {
     consents_per_minute: number;
   };
   /**
+   * Live notices to users' devices: GET /api/v1/events.
+   */
+  events: {
+    /**
+     * Hours for which a device that was away can be told what it missed; after that it is told to look everything up.
+     */
+    retention_hours: number;
+    /**
+     * Seconds of silence after which a sign of life is sent: less than proxies on the way wait.
+     */
+    heartbeat_seconds: number;
+    /**
+     * Seconds after which a stream is cut whose reader does not take what it was sent.
+     */
+    slow_reader_seconds: number;
+    /**
+     * Milliseconds between two looks for notices of other processes, and for sessions that have ended (D3: within a second).
+     */
+    poll_interval_ms: number;
+    /**
+     * Streams that one session may have open at once in one process.
+     */
+    max_streams_per_session: number;
+    /**
+     * Streams that one process serves at once.
+     */
+    max_streams: number;
+  };
+  /**
    * What mini-apps store for their users. The specification's limits are the least that can be set: they can be raised (section 10.3.3).
    */
   storage: {
@@ -692,6 +721,18 @@ export interface ConfigFile {
      * Days for which deletions are remembered, and answers for writes that come again; a device that was away for longer synchronises from the start (D9).
      */
     tombstone_days: number;
+    /**
+     * Bytes of memory for entries that are read often, sealed as they are stored; 0 keeps none. What it gains is in docs/architecture.md.
+     */
+    cache_bytes: number;
+    /**
+     * Requests of one session that may wait for changes at once in one process.
+     */
+    max_waiting_per_session: number;
+    /**
+     * Requests that may wait for changes at once in one process.
+     */
+    max_waiting: number;
     /**
      * Milliseconds between two looks for changes that other processes made, while somebody waits for changes.
      */

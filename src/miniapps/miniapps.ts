@@ -3,6 +3,7 @@ import type { Database, Queryable, Transaction } from '../database/index.ts';
 import { advance } from '../kernel/advance.ts';
 import { isoTime } from '../kernel/clock.ts';
 import { createLiveCache } from '../kernel/live-cache.ts';
+import type { Wakes } from '../kernel/wakes.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asMiniAppId, newSecret, newWebhookSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
 import type { RoomEvents } from '../matrix/port.ts';
@@ -15,6 +16,7 @@ import type { Classification, ClientType, InstallMode, MiniApp } from './types.t
 export interface MiniAppsDependencies extends SecretsDependencies {
   readonly database: Database;
   readonly events: RoomEvents;
+  readonly wakes: Wakes;
   readonly miniappUser: (miniappId: MiniAppId) => UserId;
   readonly ownership: Ownership;
   /** The catalogue room: shows an app as it is now, if it has a place for it; what it is to show when it is new. */
@@ -236,7 +238,7 @@ async function moveIn(deps: MiniAppsDependencies, tx: Transaction, miniappId: st
 
 export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
   const { database, clock } = deps;
-  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId));
+  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId), { shared: { wakes: deps.wakes, topic: 'miniapps' } });
   const change = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
     database.inTransaction((tx) => {
       tx.afterCommit(() => clients.clear());

@@ -10,6 +10,8 @@ export interface MetricsDependencies {
   readonly clock: Clock;
   readonly homeserverState: () => string;
   readonly loops: () => Readonly<Record<string, LoopReport>>;
+  /** Open streams of `/api/v1/events`. */
+  readonly eventStreams: () => number;
 }
 
 export interface Metrics {
@@ -45,7 +47,7 @@ function loopGauges(registers: Registry[], loops: MetricsDependencies['loops']):
 }
 
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
-export function createMetrics({ database, clock, homeserverState, loops }: MetricsDependencies): Metrics {
+export function createMetrics({ database, clock, homeserverState, loops, eventStreams }: MetricsDependencies): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -87,6 +89,14 @@ export function createMetrics({ database, clock, homeserverState, loops }: Metri
     collect() {
       const current = homeserverState();
       for (const state of homeserverStates) this.set({ state }, state === current ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'tmcp_event_streams',
+    help: 'Streams of live notices that are open',
+    registers,
+    collect() {
+      this.set(eventStreams());
     },
   });
   loopGauges(registers, loops);
