@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import express, { type Express } from 'express';
+import type { Express } from 'express';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
-import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
+import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Authenticators, type Contract, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
@@ -15,6 +15,7 @@ import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
+import { buildLimits, type BuiltLimits } from './limits.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
@@ -174,13 +175,15 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa, limits: BuiltLimits): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
     clients: clientsOf(miniapps),
     events,
+    limitStore: limits.attempts,
+    admission: limits.admission,
     stepUp: {
       methodsOf: (userId) => mfa.methodsOf(userId),
       prove: async (userId, miniappId, authProof) => mfa.proveTerms({ userId, terms: { kind: 'action', action: 'oauth.consent', subject: miniappId }, evidence: requireAuthProof(authProof) }),
@@ -228,7 +231,7 @@ function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (t
   return { organizations, whitelist };
 }
 
-function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, miniapps: MiniApps) {
+function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, miniapps: MiniApps, limits: BuiltLimits) {
   const { config } = deps;
   const { client_ids: clientIds, client_secret: clientSecret, redirect_uris: redirectUris } = config.developers.console;
   const console = createConsole({ clientIds, clientSecret, redirectUris }, async (clientId) => (await miniapps.findClient(clientId)) !== undefined);
@@ -237,6 +240,7 @@ function buildDeveloperTokens(deps: AppDependencies, organizations: Organization
     console,
     organizations,
     signer: oauth.jwts,
+    admit: (...who) => limits.admission.tokens(...who),
     options: {
       issuer: config.server.public_url,
       accessTokenMs: config.developers.access_token_seconds * 1000,
@@ -346,23 +350,25 @@ interface HttpParts {
   readonly connection: ReturnType<typeof connect>;
   readonly oauth: OAuth;
   readonly audit: Matrix['audit'];
+  readonly contract: Contract;
+  readonly limits: BuiltLimits;
   readonly routes: Routes;
   readonly authenticators: Authenticators;
 }
 
 /** What this process answers over HTTP, by its roles. */
-function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics, connection, oauth, audit, routes, authenticators }: HttpParts): Express {
-  const { config, registration, database, clock, log } = deps;
-  const http = express();
-  http.disable('x-powered-by').disable('etag');
-  http.set('trust proxy', config.server.trusted_proxies.length === 0 ? false : [...config.server.trusted_proxies]);
-  http.use(identifyRequests(log, clock, (request) => metrics.observeRequest(request)), securityHeaders);
-  if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
-  http.use(cors);
-  if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
-  http.use(notFound, errorHandler(log, clock));
-  return http;
+function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics, connection, oauth, audit, contract, limits, routes, authenticators }: HttpParts): Express {
+  const { config, registration, database, log } = deps;
+  const onPrivileged: ApiOptions['onPrivileged'] = (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation)));
+  const router = { contract, routes, authenticators, limits: limits.requests, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged };
+  return createGateway({
+    ...deps,
+    observe: (request) => metrics.observeRequest(request),
+    trustedProxies: config.server.trusted_proxies,
+    limits: limits.requests,
+    appservice: roles.has('appservice') ? appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }) : undefined,
+    api: roles.has('api') ? { oauth: oauth.middleware, router } : undefined,
+  });
 }
 
 /** Puts the house together, from the outside in: homeserver, features, worker, HTTP. Opens and starts nothing. */
@@ -377,17 +383,19 @@ export function buildApp(deps: AppDependencies): App {
   const miniapps = buildMiniApps(deps, matrix, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
+  const contract = loadContract(new URL('openapi.yaml', schemaFolder));
+  const limits = buildLimits({ ...deps, ...matrix, contract, metrics: () => metrics });
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
-  const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn }, mfa);
-  const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
+  const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn }, mfa, limits);
+  const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps, limits);
   const storage = buildStorage(deps, matrix, oauth);
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
   const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
   const connection = connect(deps, matrix, miniapps, () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
-  const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now)] });
+  const metrics = createMetrics({ database, clock, homeserverState, loops, limits: limits.state });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now), limits.tidyUp] });
   const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
@@ -405,10 +413,11 @@ export function buildApp(deps: AppDependencies): App {
     ...mfaRoutes(mfa),
     ...money.routes,
     ...auditRoutes({ database }),
+    ...limits.routes,
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
 
-  const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, routes, authenticators });
+  const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, contract, limits, routes, authenticators });
 
   return {
     http,
@@ -423,7 +432,7 @@ export function buildApp(deps: AppDependencies): App {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
-      await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      await Promise.all([limits.ready(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
       if (roles.has('worker')) worker.start();
@@ -435,7 +444,7 @@ export function buildApp(deps: AppDependencies): App {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
       await closeProof();
-      await closeWebhooks();
+      await Promise.all([closeWebhooks(), limits.close()]);
     },
   };
 }

@@ -7,6 +7,7 @@ import { JsonText } from '../kernel/json-text.ts';
 import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import type { Contract, Operation } from './contract.ts';
+import { exempt, otherwise, unlimited, type RequestLimits } from './limits.ts';
 
 /** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
 export interface ApiRequest {
@@ -64,6 +65,8 @@ export interface ApiOptions {
   readonly bodyLimits?: Readonly<Record<string, number>>;
   /** Tests set this: an answer that the document does not allow becomes a 500 that says why. */
   readonly checkResponses: boolean;
+  /** None when absent. */
+  readonly limits?: RequestLimits;
   /** Called before the operation; what it throws refuses the request. */
   readonly onPrivileged: (principal: SessionPrincipal | ClientPrincipal, operationId: string) => Promise<void>;
 }
@@ -135,7 +138,20 @@ function assertInContract(operation: Operation, { status, body }: ApiAnswer): vo
   if (broken.length > 0) throw new Error(`the answer breaks the contract: ${broken.join('; ')}`);
 }
 
-function handlerOf(operation: Operation, { routes, checkResponses, authenticators }: ApiOptions): RequestHandler {
+/** Who calls, let in by the access rules and then by the limits. Credentials that were refused count for their address. */
+async function letIn(operation: Operation, authorization: string | undefined, { authenticators, limits = unlimited }: ApiOptions): Promise<Principal> {
+  const category = operation.rateLimit ?? otherwise;
+  // Ours are judged here; others cost a question to the homeserver or the database.
+  if (category !== exempt && authorization !== undefined && !/^bearer +tep\./i.test(authorization)) await limits.assertMayTry();
+  const principal = await decideAccess(operation, authorization, authenticators).catch(async (error: unknown) => {
+    if (error instanceof AppError && error.status === 401 && category !== exempt) await limits.credentialsRefused();
+    throw error;
+  });
+  if (category !== exempt) await limits.admit(category, principal);
+  return principal;
+}
+
+function handlerOf(operation: Operation, { routes, checkResponses, authenticators, limits = unlimited }: ApiOptions): RequestHandler {
   const handle = routes[operation.id];
   if (handle === undefined) throw new Error(`no handler for operation ${operation.id}`);
   return async (req, res) => {
@@ -146,8 +162,9 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const problems = operation.checkRequest({ path, query, headers, body, mediaType: (req.is(mediaTypes) || undefined) ?? undefined });
     if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
-    const result = await handle({
-      principal: res.locals.principal as Principal,
+    const principal = res.locals.principal as Principal;
+    const handling = async (): Promise<ApiAnswer> => handle({
+      principal,
       path,
       query,
       body,
@@ -157,6 +174,10 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
       requestId: res.locals.requestId as string,
       gone: () => goneSignal(res),
       checkAccess: async () => void (await decideAccess(operation, headers.authorization, authenticators)),
+    });
+    const result = await handling().catch(async (error: unknown) => {
+      await limits.failed(operation.rateLimit ?? otherwise, principal, error);
+      throw error;
     });
     if (checkResponses) assertInContract(operation, result);
     await send(res, result);
@@ -197,7 +218,7 @@ export function apiRouter(options: ApiOptions): Router {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
     const access: RequestHandler = async (req, res, next) => {
       res.locals.operation = operation.id;
-      const principal = await decideAccess(operation, req.headers.authorization, options.authenticators);
+      const principal = await letIn(operation, req.headers.authorization, options);
       if ('privileged' in principal && principal.privileged) await options.onPrivileged(principal, operation.id);
       res.locals.principal = principal;
       next();
@@ -206,7 +227,8 @@ export function apiRouter(options: ApiOptions): Router {
   }
   for (const [path, siblings] of Map.groupBy(operations, (operation) => operation.path)) {
     const allowed = siblings.map((operation) => operation.method.toUpperCase()).join(', ');
-    router.all(path.replace(/\{(\w+)\}/g, ':$1'), (_req, res, next) => {
+    router.all(path.replace(/\{(\w+)\}/g, ':$1'), async (_req, res, next) => {
+      await options.limits?.admit(otherwise, { kind: 'anonymous' });
       res.set('Allow', allowed);
       next(new AppError('METHOD_NOT_ALLOWED', `Allowed: ${allowed}`));
     });

@@ -28,6 +28,8 @@ export interface Operation {
   readonly servedBy: string | undefined;
   /** `x-body-limit`: the name of a limit of its own on the request body; undefined: the common one. */
   readonly bodyLimit: string | undefined;
+  /** The category in `x-rate-limits` that names it; undefined: none does. */
+  readonly rateLimit: string | undefined;
   /** Throws nothing; returns what is wrong with each part, and fills defaults and converts text in `path`, `query` and forms. */
   checkRequest(parts: RequestParts): FieldProblem[];
   /** What is wrong with an answer, for tests: an undocumented status or a body that is not what the document says. */
@@ -68,6 +70,7 @@ interface OperationObject {
 type Document = Record<string, unknown> & {
   paths: Record<string, Record<string, unknown>>;
   security?: Record<string, string[]>[];
+  'x-rate-limits'?: Record<string, string[]>;
 };
 
 const methods: readonly Method[] = ['get', 'post', 'put', 'patch', 'delete'];
@@ -175,6 +178,7 @@ export function loadContract(file: URL): Contract {
   };
   const compile = { strict: compileWith(strictAjv), coercing: compileWith(coercingAjv) };
 
+  const categoryOf = new Map(Object.entries(document['x-rate-limits'] ?? {}).flatMap(([category, ids]) => ids.map((id) => [id, category] as const)));
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
     methods.flatMap((method): Operation[] => {
       const operation = item[method] as OperationObject | undefined;
@@ -198,6 +202,7 @@ export function loadContract(file: URL): Contract {
           idempotent: operation['x-idempotent'] === true,
           servedBy: operation['x-served-by'],
           bodyLimit: operation['x-body-limit'],
+          rateLimit: categoryOf.get(operation.operationId),
           checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],
           checkResponse: responseCheck(document, operation, where, compile.strict),
         },

@@ -25,13 +25,18 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
       observe({ operation, method: req.method, status, durationMs });
       log.debug({ request_id: requestId, operation, method: req.method, status, duration_ms: durationMs }, 'request');
     });
-    requestContext.run({ requestId, address: req.ip }, next);
+    const answerHeaders = (headers: Readonly<Record<string, string>>): void => {
+      if (!res.headersSent) res.set(headers);
+    };
+    requestContext.run({ requestId, address: req.ip, answerHeaders }, next);
   };
 }
 
+const exposed = 'X-Request-Id, Retry-After, ETag, Idempotency-Replayed, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Burst, X-RateLimit-Burst-Remaining';
+
 /** Any origin may call, with a token but never with cookies (decision D13). */
 export const cors: RequestHandler = (req, res, next) => {
-  res.set({ 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'X-Request-Id, Retry-After, ETag, Idempotency-Replayed' });
+  res.set({ 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': exposed });
   if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) return next();
   res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, X-Request-Id', 'Access-Control-Max-Age': '86400' });
   res.status(204).end();

@@ -13,6 +13,8 @@ export const errorStatus = {
   APP_NOT_REMOVABLE: 403,
   USER_SUSPENDED: 403,
   RATE_LIMIT_EXCEEDED: 429,
+  ACCOUNT_SUSPENDED: 403,
+  APPEAL_NOT_FOUND: 404,
   INVALID_REQUEST: 400,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
@@ -70,6 +72,8 @@ interface AppErrorOptions {
   /** Goes to the caller: never anything internal. */
   readonly details?: Readonly<Record<string, unknown>> | readonly FieldProblem[];
   readonly retryAfterMs?: number;
+  /** Members of the error itself, where the specification has them there. */
+  readonly fields?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
@@ -78,6 +82,7 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly details: AppErrorOptions['details'];
   readonly retryAfterMs: number | undefined;
+  readonly fields: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -85,6 +90,7 @@ export class AppError extends Error {
     this.code = code;
     this.details = options.details;
     this.retryAfterMs = options.retryAfterMs;
+    this.fields = options.fields ?? {};
   }
 
   get status(): number {

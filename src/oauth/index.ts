@@ -13,7 +13,7 @@ import { createSigningKeys } from './keys.ts';
 import { createLimits } from './limits.ts';
 import { createLiveCache } from '../kernel/live-cache.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
-import { OAuthError } from './oauth-error.ts';
+import { limitRefusal, OAuthError } from './oauth-error.ts';
 import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
@@ -26,6 +26,7 @@ export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthAudit, OAuthOptions } from './deps.ts';
 export type { LimitOptions, LimitStore } from './limits.ts';
+export type { Admission } from './deps.ts';
 export type { StepUp, StepUpMethod } from './step-up.ts';
 export type { RevokedScopes } from './events.ts';
 export { oauthRoutes } from './routes.ts';
@@ -77,6 +78,14 @@ export interface OAuth {
   rotateDueKeys(tx: Transaction, maxAgeMs: number): Promise<boolean>;
 }
 
+const admitTokensOf =
+  ({ admission }: OAuthDeps): OAuthParts['admitTokens'] =>
+  async (...who) => {
+    await admission?.tokens(...who).catch((error: unknown) => {
+      throw limitRefusal(error);
+    });
+  };
+
 export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
   const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs, options.clientTokenMs, options.privilegedTokenMs, options.otherTokenMs ?? 0);
@@ -88,7 +97,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const signed = createSignedTokens(jwts);
   const tokens = createAccessTokens({ issuer, clock, tokens: signed, sessions });
   const clientTokens = createClientTokens({ issuer, clock, tokens: signed, sessions: clientSessions });
-  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore) };
+  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore), admitTokens: admitTokensOf(deps) };
   const provider = createProvider(parts);
   const authorizations = createAuthorizations(parts);
   const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {

@@ -10,12 +10,16 @@ export interface MetricsDependencies {
   readonly clock: Clock;
   readonly homeserverState: () => string;
   readonly loops: () => Readonly<Record<string, LoopReport>>;
+  /** Whether Redis counts requests, undefined where it is not to; and how many keys this process counts itself. */
+  readonly limits: () => { readonly redis: boolean | undefined; readonly localKeys: number };
 }
 
 export interface Metrics {
   readonly registry: Registry;
   observeRequest(request: { operation: string; method: string; status: number; durationMs: number }): void;
   countJob(kind: string, outcome: string): void;
+  countLimited(category: string, outcome: string): void;
+  countSuspension(reason: string): void;
   countReceived(counts: { events: number; accepted: number; ephemeral: number }): void;
 }
 
@@ -42,8 +46,23 @@ function loopGauges(registers: Registry[], loops: MetricsDependencies['loops']):
   });
 }
 
+function limitGauges(registers: Registry[], limits: MetricsDependencies['limits']): void {
+  new Gauge({
+    name: 'tmcp_rate_limit_redis_up',
+    help: '1 while requests are counted in Redis, 0 while each process counts alone although it should be Redis; absent where Redis is not configured',
+    registers,
+    collect() {
+      const { redis } = limits();
+      this.reset();
+      if (redis !== undefined) this.set(Number(redis));
+      else this.remove();
+    },
+  });
+  new Gauge({ name: 'tmcp_rate_limit_local_keys', help: 'Users, clients and addresses that this process counts itself', registers, collect() { this.set(limits().localKeys); } });
+}
+
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
-export function createMetrics({ database, clock, homeserverState, loops }: MetricsDependencies): Metrics {
+export function createMetrics({ database, clock, homeserverState, loops, limits }: MetricsDependencies): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -87,10 +106,15 @@ export function createMetrics({ database, clock, homeserverState, loops }: Metri
     },
   });
   loopGauges(registers, loops);
+  limitGauges(registers, limits);
+  const limited = new Counter({ name: 'tmcp_rate_limit_requests_total', help: 'Requests by category of limit and what became of them', labelNames: ['category', 'outcome'], registers });
+  const suspended = new Counter({ name: 'tmcp_suspensions_total', help: 'Users suspended through a client because of abuse', labelNames: ['reason'], registers });
   return {
     registry,
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),
     countJob: (kind, outcome) => jobs.inc({ kind, outcome }),
+    countLimited: (category, outcome) => limited.inc({ category, outcome }),
+    countSuspension: (reason) => suspended.inc({ reason }),
     countReceived: ({ events, accepted, ephemeral }) => {
       received.inc({ concern: 'accepted' }, accepted);
       received.inc({ concern: 'ignored' }, events - accepted);

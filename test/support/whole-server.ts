@@ -10,6 +10,7 @@ import { openKeyRing } from '../../src/security/key-ring.ts';
 import { startIdentityServers, type IdentityServers } from '../http/oauth/identity-servers.ts';
 import { recordingLog, TestClock } from '../http/oauth/support.ts';
 import type { TestDatabase } from './databases.ts';
+import { generousLimits } from './limits.ts';
 import { AS_TOKEN, HS_TOKEN, registrationFor } from './server-process.ts';
 import { freePort, temporaryDirectory } from './temporary.ts';
 
@@ -56,6 +57,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
       TMCP_HOMESERVER_URL: identity.url,
       TMCP_HOMESERVER_DOMAIN: DOMAIN,
       TMCP_HOMESERVER_REGISTRATION: join(directory, 'registration.yaml'),
+      ...generousLimits,
       ...env,
     },
   });
