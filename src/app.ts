@@ -4,22 +4,24 @@ import { developerActor, oauthRecord, privilegedUse, registryActor } from './aud
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
+import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Authenticators, type Contract, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
+import { plainTracer, type Tracer } from './kernel/trace.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
+import { authenticatorsOf } from './authenticators.ts';
 import { buildLimits, type BuiltLimits } from './limits.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
-import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
+import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, referenceRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
@@ -39,6 +41,8 @@ export interface AppDependencies {
   readonly version: string;
   /** The user's factors, which confirm money; nobody has one when absent. */
   readonly proofs?: TermsProof;
+  /** Traces are passed on without one, and kept nowhere. */
+  readonly tracer?: Tracer;
   /** Tests set this: an answer that the OpenAPI document does not allow becomes an error. */
   readonly checkResponses?: boolean;
 }
@@ -251,27 +255,6 @@ function buildDeveloperTokens(deps: AppDependencies, organizations: Organization
   return { console, tokens };
 }
 
-/** Who may call, by the kinds of token there are. */
-export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authenticate'>, developers: { readonly tokens: Pick<DeveloperTokens, 'verify'>; readonly console: Pick<Console, 'authenticate'> }): Authenticators {
-  return {
-    async accessToken(token) {
-      const bearer = await oauth.verifyBearer(token);
-      return bearer.kind === 'user' ? { ...bearer.principal, kind: 'session' } : { ...bearer.principal, kind: 'client', miniappId: asMiniAppId(bearer.principal.miniappId) };
-    },
-    adminToken: (token) => admins.authenticate(token),
-    matrixToken: async (token) => ({ kind: 'matrix', userId: (await oauth.verifyMatrixToken(token)).userId }),
-    clientSecret: async (clientId, secret) => {
-      const client = await oauth.verifyClientSecret(clientId, secret);
-      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes, privileged: false };
-    },
-    developerToken: async (token) => ({ kind: 'developer', ...(await developers.tokens.verify(token)) }),
-    platformSecret: async (clientId, secret) => {
-      await developers.console.authenticate(clientId, secret);
-      return { kind: 'platform', clientId };
-    },
-  };
-}
-
 function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, metrics: () => Metrics) {
   const { config, registration } = deps;
   return connectMatrix({
@@ -364,6 +347,8 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
   return createGateway({
     ...deps,
     observe: (request) => metrics.observeRequest(request),
+    tracer: deps.tracer ?? plainTracer,
+    https: config.server.public_url.startsWith('https:'),
     trustedProxies: config.server.trusted_proxies,
     limits: limits.requests,
     appservice: roles.has('appservice') ? appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }) : undefined,
@@ -404,6 +389,7 @@ export function buildApp(deps: AppDependencies): App {
   const authenticators = authenticatorsOf(oauth, admins, developers);
   const routes = {
     ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
+    ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }),
     ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
@@ -412,8 +398,7 @@ export function buildApp(deps: AppDependencies): App {
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
     ...money.routes,
-    ...auditRoutes({ database }),
-    ...limits.routes,
+    ...auditRoutes({ database }), ...limits.routes,
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
   };
 

@@ -46,6 +46,22 @@ export interface ConfigFile {
      * Largest transaction of the homeserver in bytes, 50 MiB. Homeservers send a refused transaction again for ever, so that this is far above 100 events of Matrix's 64 KiB (D12).
      */
     appservice_body_limit_bytes: number;
+    /**
+     * Seconds in which all headers of a request have to arrive.
+     */
+    headers_timeout_seconds: number;
+    /**
+     * Seconds in which a whole request has to arrive, its body included; how long the answer takes does not count.
+     */
+    request_timeout_seconds: number;
+    /**
+     * Largest headers of a request in bytes, 16 KiB; larger ones are answered 431.
+     */
+    max_header_bytes: number;
+    /**
+     * Most connections at a time; further ones are closed at once.
+     */
+    max_connections: number;
   };
   /**
    * Where everything durable is kept.
@@ -542,6 +558,23 @@ export interface ConfigFile {
      * One JSON object a line, or text for people; auto is text on a terminal and JSON elsewhere.
      */
     format: 'auto' | 'json' | 'text';
+  };
+  /**
+   * Traces by OpenTelemetry. Nothing of it is loaded unless an address is set; `traceparent` is passed on in any case.
+   */
+  tracing: {
+    /**
+     * Where traces are sent, by OTLP over HTTP.
+     */
+    otlp_url?: string;
+    /**
+     * The Authorization header for it.
+     */
+    otlp_authorization?: string;
+    /**
+     * How many of a hundred traces that begin here are sent; those that begin elsewhere are sent when their traceparent says so.
+     */
+    sample_percent: number;
   };
   /**
    * Limits on requests (section 11.4.1, D15). `20/1m+5` is twenty in a minute, and five beyond at once.

@@ -184,9 +184,19 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
   };
 }
 
+/** Before it is read: the parsers would read all of it first, to throw it away. */
+const refuseTooLarge =
+  (limit: number): RequestHandler =>
+  (req, res, next) => {
+    if (Number(req.headers['content-length'] ?? 0) <= limit) return next();
+    res.set('Connection', 'close');
+    next(new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large'));
+  };
+
 /** The parsers of a body up to `limit` bytes. */
 const parsersFor = (limit: number): RequestHandler[] => [
   refuseOtherMediaTypes,
+  refuseTooLarge(limit),
   express.json({
     limit,
     verify: (req, _res, bytes, encoding) => void bodyBytes.set(req, { bytes, encoding }),
@@ -218,6 +228,7 @@ export function apiRouter(options: ApiOptions): Router {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
     const access: RequestHandler = async (req, res, next) => {
       res.locals.operation = operation.id;
+      if (operation.deprecation !== undefined) res.set(operation.deprecation);
       const principal = await letIn(operation, req.headers.authorization, options);
       if ('privileged' in principal && principal.privileged) await options.onPrivileged(principal, operation.id);
       res.locals.principal = principal;

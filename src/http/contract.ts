@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import formats from 'ajv-formats';
 import { parse } from 'yaml';
 import type { FieldProblem } from '../kernel/errors.ts';
+import { deprecationHeaders, type Deprecation } from './versions.ts';
 
 /** Ways to say who is calling; the keys of `components.securitySchemes` in `schema/openapi.yaml`. */
 export type Scheme = 'tep' | 'admin' | 'matrix' | 'client' | 'developer' | 'platform';
@@ -30,6 +31,8 @@ export interface Operation {
   readonly bodyLimit: string | undefined;
   /** The category in `x-rate-limits` that names it; undefined: none does. */
   readonly rateLimit: string | undefined;
+  /** What its answers say of its end (`x-deprecation`). */
+  readonly deprecation: Readonly<Record<string, string>> | undefined;
   /** Throws nothing; returns what is wrong with each part, and fills defaults and converts text in `path`, `query` and forms. */
   checkRequest(parts: RequestParts): FieldProblem[];
   /** What is wrong with an answer, for tests: an undocumented status or a body that is not what the document says. */
@@ -66,6 +69,7 @@ interface OperationObject {
   'x-served-by'?: string;
   'x-idempotent'?: boolean;
   'x-body-limit'?: string;
+  'x-deprecation'?: Deprecation;
 }
 type Document = Record<string, unknown> & {
   paths: Record<string, Record<string, unknown>>;
@@ -202,6 +206,7 @@ export function loadContract(file: URL): Contract {
           idempotent: operation['x-idempotent'] === true,
           servedBy: operation['x-served-by'],
           bodyLimit: operation['x-body-limit'],
+          deprecation: operation['x-deprecation'] === undefined ? undefined : deprecationHeaders(operation['x-deprecation']),
           rateLimit: categoryOf.get(operation.operationId),
           checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],
           checkResponse: responseCheck(document, operation, where, compile.strict),

@@ -34,6 +34,7 @@ const oauthNames: Readonly<Partial<Record<ErrorCode, string>>> = {
   INSUFFICIENT_PERMISSIONS: 'access_denied',
   ACCOUNT_SUSPENDED: 'access_denied',
   NOT_FOUND: 'invalid_request',
+  UNSUPPORTED_PROTOCOL_VERSION: 'invalid_request',
   METHOD_NOT_ALLOWED: 'invalid_request',
   UNSUPPORTED_MEDIA_TYPE: 'invalid_request',
   PAYLOAD_TOO_LARGE: 'invalid_request',

@@ -6,3 +6,6 @@ export { loadEventSchemas } from './event-schemas.ts';
 export { errorBody, errorHandler } from './errors.ts';
 export { createGateway } from './gateway.ts';
 export { exempt, otherwise, type RequestLimits } from './limits.ts';
+export { createListener, type ListenerOptions } from './listener.ts';
+export { protocolVersion } from './versions.ts';
+export { publishedDocument } from './published.ts';

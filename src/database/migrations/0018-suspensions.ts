@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 
-/** Users who may not act through a client for a while, and what they say to it (specification section 11.4.5). */
+/** Users who may not act through a client for a while, and what they say to it (specification section 11.4.5); and the traces of jobs. */
 export async function up(sql: Knex): Promise<void> {
   await sql.schema.createTable('suspension', (table) => {
     table.text('user_id').notNullable();
@@ -24,4 +24,7 @@ export async function up(sql: Knex): Promise<void> {
     table.text('decided_by');
   });
   await sql.raw('CREATE INDEX suspension_appeal_state ON suspension_appeal (state, created_at)');
+
+  // The trace that a job belongs to: that of the request which queued it (W3C traceparent).
+  await sql.schema.alterTable('job', (table) => table.text('trace'));
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import express from 'express';
 import type { Database } from '../../../src/database/index.ts';
 import type { Clock } from '../../../src/kernel/clock.ts';
-import { authenticatorsOf } from '../../../src/app.ts';
+import { authenticatorsOf } from '../../../src/authenticators.ts';
 import { apiRouter, errorHandler, loadContract } from '../../../src/http/index.ts';
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
