@@ -166,6 +166,8 @@ export interface QueueCount {
   readonly kind: string;
   readonly count: number;
   readonly oldestAt: number;
+  /** When the first of them is or was to run. */
+  readonly dueAt: number;
 }
 
 export async function countUnfinished(db: Queryable): Promise<QueueCount[]> {
@@ -173,8 +175,8 @@ export async function countUnfinished(db: Queryable): Promise<QueueCount[]> {
     .sql('job')
     .whereIn('state', ['queued', 'parked'])
     .groupBy('state', 'kind')
-    .select<{ state: 'queued' | 'parked'; kind: string; count: number | string; oldest: number }[]>('state', 'kind', db.sql.raw('count(*) AS count'), db.sql.raw('min(created_at) AS oldest'));
-  return rows.map((row) => ({ state: row.state, kind: row.kind, count: Number(row.count), oldestAt: row.oldest }));
+    .select<{ state: 'queued' | 'parked'; kind: string; count: number | string; oldest: number; due: number }[]>('state', 'kind', db.sql.raw('count(*) AS count'), db.sql.raw('min(created_at) AS oldest'), db.sql.raw('min(next_at) AS due'));
+  return rows.map((row) => ({ state: row.state, kind: row.kind, count: Number(row.count), oldestAt: Number(row.oldest), dueAt: Number(row.due) }));
 }
 
 export interface JobSummary {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Database } from '../database/index.ts';
-import { countUnfinished } from '../jobs/index.ts';
+import { countUnfinished, type QueueCount } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { LoopReport } from '../kernel/loop-health.ts';
 
@@ -46,6 +46,33 @@ function loopGauges(registers: Registry[], loops: MetricsDependencies['loops']):
   });
 }
 
+/** One question to the database for each look of Prometheus, whichever of them comes first. */
+function queueGauges(registers: Registry[], database: Database, clock: Clock): void {
+  let asked: ReturnType<typeof countUnfinished> | undefined;
+  const counts = (): ReturnType<typeof countUnfinished> =>
+    (asked ??= countUnfinished(database).finally(() => {
+      asked = undefined;
+    }));
+  const queueGauge = (name: string, help: string, valueOf: (count: QueueCount) => number | undefined): Gauge =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['kind', 'state'],
+      registers,
+      async collect() {
+        const found = await counts();
+        this.reset();
+        for (const one of found) {
+          const value = valueOf(one);
+          if (value !== undefined) this.set({ kind: one.kind, state: one.state }, value);
+        }
+      },
+    });
+  queueGauge('tmcp_jobs', 'Unfinished jobs; parked ones wait for an administrator', ({ count }) => count);
+  queueGauge('tmcp_job_oldest_age_seconds', 'Age of the oldest unfinished job, also of one that is to run later', ({ oldestAt }) => (clock.now() - oldestAt) / 1000);
+  queueGauge('tmcp_job_lag_seconds', 'For how long the first queued job has been due', ({ state, dueAt }) => (state === 'queued' ? Math.max(0, clock.now() - dueAt) / 1000 : undefined));
+}
+
 function limitGauges(registers: Registry[], limits: MetricsDependencies['limits']): void {
   new Gauge({
     name: 'tmcp_rate_limit_redis_up',
@@ -75,26 +102,7 @@ export function createMetrics({ database, clock, homeserverState, loops, limits 
   });
   const jobs = new Counter({ name: 'tmcp_job_attempts_total', help: 'Attempts of queued jobs by what they led to', labelNames: ['kind', 'outcome'], registers });
   const received = new Counter({ name: 'tmcp_appservice_events_total', help: 'Events that the homeserver pushed', labelNames: ['concern'], registers });
-  new Gauge({
-    name: 'tmcp_jobs',
-    help: 'Unfinished jobs; parked ones wait for an administrator',
-    labelNames: ['kind', 'state'],
-    registers,
-    async collect() {
-      this.reset();
-      for (const { kind, state, count } of await countUnfinished(database)) this.set({ kind, state }, count);
-    },
-  });
-  new Gauge({
-    name: 'tmcp_job_oldest_age_seconds',
-    help: 'Age of the oldest unfinished job',
-    labelNames: ['kind', 'state'],
-    registers,
-    async collect() {
-      this.reset();
-      for (const { kind, state, oldestAt } of await countUnfinished(database)) this.set({ kind, state }, (clock.now() - oldestAt) / 1000);
-    },
-  });
+  queueGauges(registers, database, clock);
   new Gauge({
     name: 'tmcp_homeserver_state',
     help: '1 for the state that the connection to the homeserver is in',
