@@ -1,3 +1,4 @@
+import { measureGateway } from './gateway.ts';
 import { measureInbox } from './inbox.ts';
 import { measureOAuth } from './oauth.ts';
 import { measureStart } from './start.ts';
@@ -6,7 +7,7 @@ import { measureVerification } from './verification.ts';
 import { report, type Measurement } from './support.ts';
 import { measureWallet } from './wallet.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, verification: measureVerification, storage: measureStorage, wallet: measureWallet };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, verification: measureVerification, storage: measureStorage, wallet: measureWallet, gateway: measureGateway };
 
 const chosen = process.argv.slice(2);
 const measurements: Measurement[] = [];

@@ -114,20 +114,21 @@ function goneSignal(res: Response): AbortSignal {
 }
 
 async function send(res: Response, { status, body, headers }: ApiAnswer): Promise<void> {
-  if (body instanceof JsonText) {
+  if (body !== undefined && !(body instanceof TextStream)) {
+    const text = body instanceof JsonText ? body.text : JSON.stringify(body);
     // Past express's own way, which looks at every header and at the text again.
-    res.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(body.text), ...headers }).end(body.text);
+    res.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(text), ...headers }).end(text);
     return;
   }
   res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
   if (body === undefined) res.end();
-  else if (body instanceof TextStream) {
+  else {
     res.type(body.mediaType);
     // Who goes away in the middle has not failed us.
     await pipeline(Readable.from(body.parts), res).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
     });
-  } else res.json(body);
+  }
 }
 
 function assertInContract(operation: Operation, { status, body }: ApiAnswer): void {
@@ -204,6 +205,8 @@ const parsersFor = (limit: number): RequestHandler[] => [
   express.urlencoded({ extended: false, limit }),
 ];
 
+const expressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
+
 /** A router with every operation of the document that is not served elsewhere. Throws when one has no handler, or a handler no operation. */
 export function apiRouter(options: ApiOptions): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
@@ -225,7 +228,6 @@ export function apiRouter(options: ApiOptions): Router {
   };
 
   for (const operation of operations) {
-    const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
     const access: RequestHandler = async (req, res, next) => {
       res.locals.operation = operation.id;
       if (operation.deprecation !== undefined) res.set(operation.deprecation);
@@ -234,11 +236,11 @@ export function apiRouter(options: ApiOptions): Router {
       res.locals.principal = principal;
       next();
     };
-    router[operation.method](path, access, ...parsersOf(operation), handlerOf(operation, options));
+    router[operation.method](expressPath(operation.path), access, ...parsersOf(operation), handlerOf(operation, options));
   }
   for (const [path, siblings] of Map.groupBy(operations, (operation) => operation.path)) {
     const allowed = siblings.map((operation) => operation.method.toUpperCase()).join(', ');
-    router.all(path.replace(/\{(\w+)\}/g, ':$1'), async (_req, res, next) => {
+    router.all(expressPath(path), async (_req, res, next) => {
       await options.limits?.admit(otherwise, { kind: 'anonymous' });
       res.set('Allow', allowed);
       next(new AppError('METHOD_NOT_ALLOWED', `Allowed: ${allowed}`));

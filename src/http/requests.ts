@@ -1,9 +1,15 @@
+import type { ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Clock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { requestContext } from '../kernel/request-context.ts';
 import { currentTrace, readTraceparent, type Tracer } from '../kernel/trace.ts';
+
+/** Node's own way: express looks at each header again. */
+function setAll(res: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) res.setHeader(name, headers[name]!);
+}
 
 const acceptableId = /^[A-Za-z0-9._-]{8,64}$/;
 
@@ -18,7 +24,7 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
     const requestId = typeof given === 'string' && acceptableId.test(given) ? given : newId('req');
     const startedAt = clock.now();
     res.locals.requestId = requestId;
-    res.set('X-Request-Id', requestId);
+    res.setHeader('X-Request-Id', requestId);
     const span = tracer.startSpan('request', 'server', readTraceparent(req.headers.traceparent));
     res.on('close', () => {
       const operation = typeof res.locals.operation === 'string' ? res.locals.operation : 'unknown';
@@ -29,7 +35,7 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
       log.debug({ request_id: requestId, trace_id: span.trace.traceId, operation, method: req.method, status, duration_ms: durationMs }, 'request');
     });
     const answerHeaders = (headers: Readonly<Record<string, string>>): void => {
-      if (!res.headersSent) res.set(headers);
+      if (!res.headersSent) setAll(res, headers);
     };
     currentTrace.run(span.trace, () => requestContext.run({ requestId, address: req.ip, answerHeaders }, next));
   };
@@ -39,7 +45,7 @@ const exposed = 'X-Request-Id, TMCP-Version, Deprecation, Sunset, Retry-After, E
 
 /** Any origin may call, with a token but never with cookies (decision D13). */
 export const cors: RequestHandler = (req, res, next) => {
-  res.set({ 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': exposed });
+  res.setHeader('Access-Control-Allow-Origin', '*').setHeader('Access-Control-Expose-Headers', exposed);
   if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) return next();
   res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, X-Request-Id, TMCP-Version, traceparent, tracestate', 'Access-Control-Max-Age': '86400' });
   res.status(204).end();
@@ -55,7 +61,7 @@ export function securityHeaders(https: boolean): RequestHandler {
     ...(https ? { 'Strict-Transport-Security': 'max-age=31536000' } : {}),
   };
   return (_req, res, next) => {
-    res.set(headers);
+    setAll(res, headers);
     next();
   };
 }

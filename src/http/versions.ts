@@ -13,7 +13,7 @@ function isSpoken(text: string): boolean {
 
 /** `TMCP-Version` on every answer; a request that names a version that is not spoken here is refused. */
 export const protocolVersions: RequestHandler = (req, res, next) => {
-  res.set('TMCP-Version', protocolVersion);
+  res.setHeader('TMCP-Version', protocolVersion);
   const asked = req.headers['tmcp-version'];
   if (asked === undefined || (typeof asked === 'string' && isSpoken(asked))) return next();
   next(new AppError('UNSUPPORTED_PROTOCOL_VERSION', `TMCP-Version: this server speaks ${major}.0 to ${protocolVersion}`, { details: { supported: { from: `${major}.0`, to: protocolVersion } } }));

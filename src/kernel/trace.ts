@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomBytes } from 'node:crypto';
+import { randomPublicBytes } from './ids.ts';
 
 /** Where in a trace something happens (W3C Trace Context, level 1). */
 export interface Trace {
@@ -45,7 +45,7 @@ export interface Tracer {
 /** Goes on with traces and keeps nothing. */
 export const plainTracer: Tracer = {
   startSpan: (_name, _kind, parent) => ({
-    trace: { traceId: parent?.traceId ?? randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex'), sampled: parent?.sampled ?? false },
+    trace: { traceId: parent?.traceId ?? randomPublicBytes(16).toString('hex'), spanId: randomPublicBytes(8).toString('hex'), sampled: parent?.sampled ?? false },
     end: () => undefined,
   }),
 };
