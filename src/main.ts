@@ -49,6 +49,7 @@ const listenerOptions = ({ server }: Config): ListenerOptions => ({
   requestTimeoutMs: server.request_timeout_seconds * 1000,
   maxHeaderBytes: server.max_header_bytes,
   maxConnections: server.max_connections,
+  clock: systemClock,
 });
 
 /** What is said once the server is ready: where it is, and what is missing. */

@@ -48,7 +48,7 @@ bare.get('/api/v1/client/installed', async (req, res) => {
   res.json({ apps: [] });
 });
 
-const options = { headersTimeoutMs: 15_000, requestTimeoutMs: 120_000, maxHeaderBytes: 16_384, maxConnections: 1000 };
+const options = { headersTimeoutMs: 15_000, requestTimeoutMs: 120_000, maxHeaderBytes: 16_384, maxConnections: 1000, clock: world.clock };
 const servers = [createListener(gateway, options), createListener(bare, options)];
 const ports: number[] = [];
 for (const server of servers) {

@@ -109,7 +109,8 @@ describe('the gateway', () => {
     });
 
     it('get 431 for headers that are too large, and 413 without being read for a body that is', async () => {
-      expect((await fetch(`${server.url}/api/v1/version`, { headers: { 'x-large': 'x'.repeat(9000) } })).status).to.equal(431);
+      const large = await call(server.url, 'GET', '/api/v1/version', { headers: { 'x-large': 'x'.repeat(9000) } });
+      expect([large.status, large.body.error.code]).to.deep.equal([431, 'HEADERS_TOO_LARGE']);
       const token = await firstPartyToken(server.url, 'syt_alice', 'tmcp_store');
       const sent = request(`${server.url}/api/v1/storage/key`, { method: 'PUT', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': String(50 * 2 ** 20) } });
       sent.on('error', () => undefined);
@@ -117,6 +118,14 @@ describe('the gateway', () => {
       const [answer] = (await once(sent, 'response')) as [{ statusCode: number }];
       expect(answer.statusCode).to.equal(413);
       sent.destroy();
+    });
+
+    it('are told what was wrong with what is no request', async () => {
+      const socket = await opened();
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk)).write('NONSENSE\r\n\r\n');
+      await once(socket, 'close');
+      expect(Buffer.concat(chunks).toString()).to.match(/^HTTP\/1\.1 400 Bad Request\r\n[^]*"code":"INVALID_REQUEST"/);
     });
 
     it('get 400 for JSON that is deeper than anybody needs, and others are served', async () => {
@@ -127,7 +136,7 @@ describe('the gateway', () => {
     });
 
     it('are refused beyond the connections that may be open', async () => {
-      const small = createListener((_req, res) => void res.end('ok'), { headersTimeoutMs: 5000, requestTimeoutMs: 5000, maxHeaderBytes: 8192, maxConnections: 2 }).listen(0, '127.0.0.1');
+      const small = createListener((_req, res) => void res.end('ok'), { headersTimeoutMs: 5000, requestTimeoutMs: 5000, maxHeaderBytes: 8192, maxConnections: 2, clock: new TestClock() }).listen(0, '127.0.0.1');
       await once(small, 'listening');
       const { port } = small.address() as { port: number };
       const sockets = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
