@@ -7,7 +7,7 @@ import { temporaryDirectory } from '../../support/temporary.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 
 const sqlite: TestDatabase = { dialect: 'sqlite', createUrl: () => Promise.resolve(`sqlite:${temporaryDirectory('fuzz')}/tmcp.db`) };
-const limitMs = 90_000;
+const limitMs = Number(process.env.TMCP_TEST_FUZZ_LIMIT_MS ?? 90_000);
 
 /** Bounded here; with more examples and another seed: TMCP_TEST_FUZZ_EXAMPLES, TMCP_TEST_FUZZ_SEED. */
 const examples = Number(process.env.TMCP_TEST_FUZZ_EXAMPLES ?? 3);
