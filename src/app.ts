@@ -4,27 +4,29 @@ import { developerActor, oauthRecord, privilegedUse, registryActor } from './aud
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
+import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Whitelist } from './developers/index.ts';
 import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Authenticators, type Contract, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { plainTracer, type Tracer } from './kernel/trace.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
-import { createUserProof, type UserProof } from './matrix/proof/index.ts';
-import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver } from './matrix/index.ts';
+import type { UserProof } from './matrix/proof/index.ts';
+import type { SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
+import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { authenticatorsOf } from './authenticators.ts';
 import { buildLimits, type BuiltLimits } from './limits.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import type { Proxying } from './proxying/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, referenceRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
-import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
+import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import type { TermsProof } from './wallet/index.ts';
@@ -132,25 +134,6 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
 }
 
 /** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
-function buildProof(deps: AppDependencies, miniapps: MiniApps) {
-  const { config, clock } = deps;
-  const guardedFetch = createGuardedFetch({ development: config.security.development, timeoutMs: 10_000, maxBytes: 64 * 1024 });
-  const proof = createUserProof({
-    homeserver: { url: config.homeserver.url, domain: config.homeserver.domain, acceptedServers: config.homeserver.openid_servers },
-    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret, hostClients: config.mas.host_clients },
-    clock,
-    guardedFetch: guardedFetch,
-    hostResolver: { resolve: resolveServer },
-    isMiniAppClient: async (clientId) => (await miniapps.findClient(clientId)) !== undefined,
-  });
-  const signIn = createSignIn({
-    homeserver: { url: config.homeserver.url, publicUrl: config.homeserver.public_url ?? config.homeserver.url, domain: config.homeserver.domain },
-    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret },
-    clock,
-    log: deps.log,
-  });
-  return { proof, signIn, close: () => Promise.all([proof.close(), signIn.close(), guardedFetch.close()]) };
-}
 
 /** The registry as the authorization server sees it. */
 const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
@@ -179,11 +162,12 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa, limits: BuiltLimits): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying, limits: BuiltLimits): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
+    ...(proxying.grants === undefined ? {} : { actFor: proxying.grants }),
     clients: clientsOf(miniapps),
     events,
     limitStore: limits.attempts,
@@ -194,6 +178,7 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, min
     },
     audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
+      if (!remainingScopes.includes('messaging:send')) await proxying.end(tx, { userId, miniappId });
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
     },
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
@@ -233,26 +218,6 @@ function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (t
     },
   });
   return { organizations, whitelist };
-}
-
-function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, miniapps: MiniApps, limits: BuiltLimits) {
-  const { config } = deps;
-  const { client_ids: clientIds, client_secret: clientSecret, redirect_uris: redirectUris } = config.developers.console;
-  const console = createConsole({ clientIds, clientSecret, redirectUris }, async (clientId) => (await miniapps.findClient(clientId)) !== undefined);
-  const tokens = createDeveloperTokens({
-    ...deps,
-    console,
-    organizations,
-    signer: oauth.jwts,
-    admit: (...who) => limits.admission.tokens(...who),
-    options: {
-      issuer: config.server.public_url,
-      accessTokenMs: config.developers.access_token_seconds * 1000,
-      refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
-      codeMs: config.oauth.authorization_code_seconds * 1000,
-    },
-  });
-  return { console, tokens };
 }
 
 function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, metrics: () => Metrics) {
@@ -371,8 +336,10 @@ export function buildApp(deps: AppDependencies): App {
   const contract = loadContract(new URL('openapi.yaml', schemaFolder));
   const limits = buildLimits({ ...deps, ...matrix, contract, metrics: () => metrics });
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
-  const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn }, mfa, limits);
-  const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps, limits);
+  const console = buildConsole(deps, miniapps);
+  const proxying = buildProxying(deps, matrix, signIn);
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying, limits);
+  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits) };
   const storage = buildStorage(deps, matrix, oauth);
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
   const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
@@ -380,8 +347,8 @@ export function buildApp(deps: AppDependencies): App {
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, limits: limits.state });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now), limits.tidyUp] });
-  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, (tx, now) => storage.sweep(tx, now), limits.tidyUp] });
+  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
@@ -395,8 +362,7 @@ export function buildApp(deps: AppDependencies): App {
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),
     ...storageRoutes({ storage, clock }),
-    ...oauthRoutes(oauth),
-    ...mfaRoutes(mfa),
+    ...oauthRoutes(oauth), ...mfaRoutes(mfa), ...proxying.routes,
     ...money.routes,
     ...auditRoutes({ database }), ...limits.routes,
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
@@ -428,8 +394,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      await closeProof();
-      await Promise.all([closeWebhooks(), limits.close()]);
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => limits.close()]) await close();
     },
   };
 }
