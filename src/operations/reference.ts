@@ -40,7 +40,7 @@ function modelOf(document: Document): ReferenceModel {
     return ways.length === 0 ? 'Open to everybody' : `Who calls: ${ways.join(', or ')}`;
   };
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, operation]) => {
+    Object.entries(item).filter(([, value]) => 'operationId' in value).map(([method, operation]) => {
       const model: OperationModel = {
         id: operation.operationId,
         method: method.toUpperCase(),
@@ -49,14 +49,16 @@ function modelOf(document: Document): ReferenceModel {
         deprecated: operation.deprecated === true,
         access: accessOf(operation),
         limit: operation['x-rate-limit'] ?? 'exempt',
-        parameters: (operation.parameters ?? []).map(resolve).map((one) => ({ name: text(one.name), place: text(one.in), required: one.required === true, type: schemaText(one.schema), description: text(one.description) })),
+        parameters: [...((item as { readonly parameters?: readonly Node[] }).parameters ?? []), ...(operation.parameters ?? [])].map(resolve).map((one) => ({ name: text(one.name), place: text(one.in), required: one.required === true, type: schemaText(one.schema), description: text(one.description) })),
         body: bodyText(operation.requestBody),
         responses: Object.entries(operation.responses).map(([status, response]) => ({ status, description: text(resolve(response).description), body: bodyText(resolve(response)) })),
       };
       return { tag: operation.tags?.[0] ?? '', model };
     }),
   );
-  const sections = (document.tags ?? []).map(({ name, description }) => ({ name, description: description ?? '', operations: operations.filter(({ tag }) => tag === name).map(({ model }) => model) }));
+  const described = document.tags ?? [];
+  const others = [...new Set(operations.map(({ tag }) => tag))].filter((tag) => !described.some(({ name }) => name === tag)).map((name) => ({ name, description: '' }));
+  const sections = [...described, ...others].map(({ name, description }) => ({ name, description: description ?? '', operations: operations.filter(({ tag }) => tag === name).map(({ model }) => model) }));
   const schemas = Object.entries(document.components.schemas).map(([name, schema]) => ({ name, text: schemaText(schema) }));
   return { title: document.info.title, description: document.info.description ?? '', version: document.info.version, sections, schemas };
 }
