@@ -12,6 +12,7 @@ import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
 import * as payments from './0012-payments.ts';
 import * as catalog from './0016-catalog.ts';
+import * as suspensions from './0018-suspensions.ts';
 import * as notices from './0019-notices.ts';
 import * as users from './0020-users.ts';
 import * as matrixGrants from './0021-matrix-grants.ts';
@@ -35,6 +36,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0011-webhooks': webhooks,
   '0012-payments': payments,
   '0016-catalog': catalog,
+  '0018-suspensions': suspensions,
   '0019-notices': notices,
   '0020-users': users,
   '0021-matrix-grants': matrixGrants,
