@@ -12,6 +12,7 @@ export interface MatrixGrant extends GrantKey {
   readonly sealedAccessToken: string;
   /** Milliseconds since the epoch. */
   readonly accessExpiresAt: number;
+  /** Changes with every lease and its end, so that only what was read last can be leased or stored. */
   readonly fence: number;
 }
 
@@ -56,10 +57,10 @@ export async function leaseGrant(db: Queryable, { userId, miniappId, fence }: Ma
   return (await db.sql('matrix_grant').where({ user_id: userId, miniapp_id: miniappId, fence }).andWhere('lease_until', '<=', now).update({ lease_until: until, fence: fence + 1 })) === 1;
 }
 
-/** Stores what a refresh gave, or that it failed; false when the lease has gone to another meanwhile, or the grant is over. */
+/** Stores what a refresh gave, or that it failed: who read the grant while it was leased can't lease what they read. False when the lease has gone to another meanwhile, or the grant is over. */
 export async function endLease(db: Queryable, { userId, miniappId, fence }: MatrixGrant, renewed: Pick<MatrixGrant, 'sealedRefreshToken' | 'sealedAccessToken' | 'accessExpiresAt'> | undefined): Promise<boolean> {
   const tokens = renewed === undefined ? {} : { sealed_refresh_token: renewed.sealedRefreshToken, sealed_access_token: renewed.sealedAccessToken, access_expires_at: renewed.accessExpiresAt };
-  return (await db.sql('matrix_grant').where({ user_id: userId, miniapp_id: miniappId, fence: fence + 1 }).update({ ...tokens, lease_until: 0 })) === 1;
+  return (await db.sql('matrix_grant').where({ user_id: userId, miniapp_id: miniappId, fence: fence + 1 }).update({ ...tokens, fence: fence + 2, lease_until: 0 })) === 1;
 }
 
 /** Deletes grants and returns them, so that they can be ended where they came from; of one app, or all of a user's. */
