@@ -11,12 +11,13 @@ import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
+import { buildDistribution } from './distribution.ts';
 import { createUserProof, type UserProof } from './matrix/proof/index.ts';
 import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildMoney } from './money.ts';
-import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppAudit, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
@@ -71,6 +72,7 @@ const purgeBatch = 5000;
 /** How long the start waits to be able to say whether the homeserver is there. */
 const firstLookMs = 1000;
 const dayMs = 24 * 60 * 60_000;
+const isPrivilegedScope = (scope: string): boolean => scopeDefinitions[scope]?.sensitivity === 'privileged';
 /** How long a question for consent can be answered. */
 const consentLifetimeMs = 10 * 60_000;
 
@@ -88,9 +90,12 @@ function buildMatrix(deps: AppDependencies) {
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
+function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks) {
   const { config, database, clock, keyRing } = deps;
-  return createMiniApps({
+  const auditApp = (tx: Transaction, { action, by, miniappId, details }: MiniAppAudit): Promise<void> => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details });
+  const distribution = buildDistribution({ ...deps, events, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, miniapps: () => miniapps, webhooks });
+  const miniapps = createMiniApps({
+    ...distribution,
     database,
     clock,
     events,
@@ -99,9 +104,10 @@ function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, 
     ownership,
     endSessions,
     keepSigningWith: (tx, miniappId, sealed, overlapMs) => webhooks().keepSigningWith(tx, miniappId, sealed, overlapMs),
-    audit: (tx, { action, by, miniappId, details }) => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
+    audit: auditApp,
     maxStateApps: config.catalog.max_state_apps,
   });
+  return { miniapps, distribution };
 }
 
 /** What mini-apps' servers are told. */
@@ -374,7 +380,7 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const miniapps = buildMiniApps(deps, matrix, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
+  const { miniapps, distribution } = buildMiniApps(deps, matrix, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
@@ -396,7 +402,8 @@ export function buildApp(deps: AppDependencies): App {
   const authenticators = authenticatorsOf(oauth, admins, developers);
   const routes = {
     ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
-    ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
+    ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
+    ...distribution.routes,
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
     ...storeRoutes({ database, installs, miniapps }),

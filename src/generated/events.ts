@@ -1158,6 +1158,14 @@ export interface MiniappAppContent {
   category: string;
   version: string;
   /**
+   * Only rises (decision D16)
+   */
+  version_code?: number;
+  /**
+   * Of the bundle, where the version comes as one
+   */
+  hash?: string;
+  /**
    * State of the registry machine
    */
   status: 'draft' | 'submitted' | 'under_review' | 'approved' | 'active' | 'rejected' | 'suspended' | 'retired';

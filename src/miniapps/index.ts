@@ -1,8 +1,12 @@
-export { createMiniApps, type Actor, type MiniApps, type RegisteredClient, type Registrar, type Registration } from './miniapps.ts';
+export { createMiniApps, type MiniApps, type RegisteredClient } from './miniapps.ts';
+export { reviewedFields, type Edits, type Reviewed } from './edits.ts';
+export type { Actor, Registrar, Registration } from './registration.ts';
+export { announce, unknownMiniApp, type AppStep, type Followers, type MiniAppAudit } from './steps.ts';
 export { appStateEvent } from './events.ts';
-export { miniappMachine, type MiniAppStatus } from './machine.ts';
+export { miniappMachine, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 export type { Owner, Ownership } from './ownership.ts';
-export { miniappRoutes, type MiniAppRoutesDependencies } from './routes.ts';
+export { statusBody, verdictCommands, wireStatus, miniappRoutes, type MiniAppRoutesDependencies } from './routes.ts';
 export { miniappFromRow, type MiniAppRow } from './repo.ts';
 export { adoptPreinstalled, readManifest } from './manifest.ts';
 export { isAdminRegistered, isPreinstalled, isRemovable, type MiniApp } from './types.ts';
+export { assertOrdinaryScopes, internalForOfficial } from './requests.ts';

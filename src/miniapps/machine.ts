@@ -1,7 +1,7 @@
 import { createMachine } from 'xstate';
 
 export type MiniAppStatus = 'draft' | 'submitted' | 'under_review' | 'approved' | 'active' | 'rejected' | 'suspended' | 'retired';
-export type MiniAppCommand = 'submit' | 'withdraw' | 'begin_review' | 'approve' | 'reject' | 'publish' | 'suspend' | 'reinstate' | 'retire';
+export type MiniAppCommand = 'submit' | 'withdraw' | 'begin_review' | 'approve' | 'reject' | 'appeal' | 'publish' | 'suspend' | 'reinstate' | 'retire';
 
 /** Life of a registration: specification section 9.2, with the ways back and out of decision D11. */
 export const miniappMachine = createMachine({
@@ -13,7 +13,7 @@ export const miniappMachine = createMachine({
     under_review: { on: { approve: 'approved', reject: 'rejected', withdraw: 'draft' } },
     approved: { on: { publish: 'active', retire: 'retired' } },
     active: { on: { suspend: 'suspended', retire: 'retired' } },
-    rejected: { on: { submit: 'submitted', retire: 'retired' } },
+    rejected: { on: { submit: 'submitted', appeal: 'under_review', retire: 'retired' } },
     suspended: { on: { reinstate: 'active', retire: 'retired' } },
     retired: { type: 'final' },
   },

@@ -10,6 +10,7 @@ import * as transfers from './0008-transfers.ts';
 import * as mfa from './0009-mfa.ts';
 import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
+import * as releases from './0014-releases.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -28,4 +29,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0009-mfa': mfa,
   '0010-audit': audit,
   '0011-webhooks': webhooks,
+  '0014-releases': releases,
 };

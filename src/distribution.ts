@@ -1,0 +1,56 @@
+import type { Database, Transaction } from './database/index.ts';
+import { isoTime, type Clock } from './kernel/clock.ts';
+import { asUserId, type MiniAppId, type UserId } from './kernel/ids.ts';
+import type { RoomEvents } from './matrix/port.ts';
+import type { AppStep, Followers, MiniApp, MiniAppAudit, MiniApps, Ownership } from './miniapps/index.ts';
+import { announcer, createFollowers, createLifecycle, createVersions, releaseRoutes, type VersionStep } from './releases/index.ts';
+import type { Webhooks } from './webhooks/index.ts';
+
+export interface DistributionDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly events: RoomEvents;
+  readonly miniappUser: (miniappId: MiniAppId) => UserId;
+  readonly ownership: Ownership;
+  readonly auditApp: (tx: Transaction, entry: MiniAppAudit) => Promise<void>;
+  readonly isPrivilegedScope: (scope: string) => boolean;
+  readonly miniapps: () => MiniApps;
+  readonly webhooks: () => Webhooks;
+}
+
+/** What developers also hear in their notice rooms, because it was not they who did it. */
+const verdicts: Readonly<Record<string, string>> = { approve: 'was approved', reject: 'was rejected', suspend: 'was suspended', reinstate: 'was reinstated', revoke: 'was revoked' };
+
+/** How mini-apps come to their users: versions, reviews, updates; and who is told. */
+export function buildDistribution(deps: DistributionDependencies) {
+  const { events, ownership } = deps;
+  const notify = async (tx: Transaction, app: MiniApp, text: string): Promise<void> => {
+    const developers = app.owner === undefined ? [] : await ownership.usersOf(tx, app.owner);
+    for (const userId of developers) events.emit(tx, { place: { noticesOf: asUserId(userId) }, speaker: 'bot', type: 'm.room.message', content: { msgtype: 'm.notice', body: `${app.name}: ${text}` } });
+  };
+  const because = (reason: string | undefined): string => (reason === undefined ? '' : `: ${reason}`);
+
+  const onStep = async (): Promise<void> => {};
+  const followers: Followers = createFollowers({ ...deps, onStep });
+
+  const tellApp = async (tx: Transaction, { app, command, from, reason }: AppStep): Promise<void> => {
+    await deps.webhooks().send(tx, { miniappId: app.miniappId, event: 'app.status_changed', data: { miniapp_id: app.miniappId, status: app.status, previous_status: from, version: app.version, ...(reason === undefined ? {} : { reason }), timestamp: isoTime(app.updatedAt) } });
+    if (verdicts[command] !== undefined) await notify(tx, app, `it ${verdicts[command]}${because(reason)}`);
+  };
+  const tellVersion = async (tx: Transaction, { app, version, command, from, reason }: VersionStep): Promise<void> => {
+    await deps.webhooks().send(tx, { miniappId: app.miniappId, event: 'app.version_changed', data: { miniapp_id: app.miniappId, version: version.version, version_code: version.versionCode, state: version.state, previous_state: from, ...(reason === undefined ? {} : { reason }), timestamp: isoTime(version.changedAt) } });
+    if (verdicts[command] !== undefined) await notify(tx, app, `version ${version.version} ${verdicts[command]}${because(reason)}`);
+  };
+
+  const miniapps: Pick<MiniApps, 'get' | 'getFor' | 'getManaged' | 'withLocked' | 'walk' | 'release'> = {
+    get: (id) => deps.miniapps().get(id),
+    getFor: (developer, id) => deps.miniapps().getFor(developer, id),
+    getManaged: (developer, id) => deps.miniapps().getManaged(developer, id),
+    withLocked: (id, work) => deps.miniapps().withLocked(id, work),
+    walk: (...step) => deps.miniapps().walk(...step),
+    release: (...change) => deps.miniapps().release(...change),
+  };
+  const lifecycle = createLifecycle({ ...deps, miniapps, onStep, announce: announcer(deps), audit: deps.auditApp, tell: tellVersion });
+  const versions = createVersions({ ...deps, miniapps, lifecycle, audit: deps.auditApp, confirmBundle: async () => {} });
+  return { followers, tell: tellApp, lifecycle, versions, routes: releaseRoutes({ ...deps, miniapps, lifecycle, versions }) };
+}
