@@ -90,10 +90,10 @@ function buildMatrix(deps: AppDependencies) {
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks) {
+function buildMiniApps(deps: AppDependencies, { queue, events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks) {
   const { config, database, clock, keyRing } = deps;
   const auditApp = (tx: Transaction, { action, by, miniappId, details }: MiniAppAudit): Promise<void> => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details });
-  const distribution = buildDistribution({ ...deps, events, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, miniapps: () => miniapps, webhooks });
+  const distribution = buildDistribution({ ...deps, queue, events, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, miniapps: () => miniapps, webhooks });
   const miniapps = createMiniApps({
     ...distribution,
     database,
@@ -393,8 +393,8 @@ export function buildApp(deps: AppDependencies): App {
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, (tx, now) => storage.sweep(tx, now)] });
-  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now)] });
+  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
@@ -443,6 +443,7 @@ export function buildApp(deps: AppDependencies): App {
       if (roles.has('worker')) await worker.stop();
       await closeProof();
       await closeWebhooks();
+      await distribution.close();
     },
   };
 }

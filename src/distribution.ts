@@ -1,12 +1,16 @@
+import type { Config } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
+import type { JobQueue } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asUserId, type MiniAppId, type UserId } from './kernel/ids.ts';
 import type { RoomEvents } from './matrix/port.ts';
 import type { AppStep, Followers, MiniApp, MiniAppAudit, MiniApps, Ownership } from './miniapps/index.ts';
-import { announcer, createFollowers, createLifecycle, createVersions, releaseRoutes, type VersionStep } from './releases/index.ts';
+import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createVersions, removalKind, releaseRoutes, type VersionStep } from './releases/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
 export interface DistributionDependencies {
+  readonly config: Config;
+  readonly queue: JobQueue;
   readonly database: Database;
   readonly clock: Clock;
   readonly events: RoomEvents;
@@ -30,6 +34,10 @@ export function buildDistribution(deps: DistributionDependencies) {
   };
   const because = (reason: string | undefined): string => (reason === undefined ? '' : `: ${reason}`);
 
+  const { store: where, s3, directory, max_bytes: maxBytes, max_unpacked_bytes: maxUnpackedBytes, max_files: maxFiles } = deps.config.bundles;
+  const store = where === 's3' && s3 !== undefined ? createS3Store(s3) : createLocalStore(directory);
+  const bundles = createBundles({ ...deps, store, directory, limits: { maxBytes, maxUnpackedBytes, maxFiles } });
+
   const onStep = async (): Promise<void> => {};
   const followers: Followers = createFollowers({ ...deps, onStep });
 
@@ -51,6 +59,14 @@ export function buildDistribution(deps: DistributionDependencies) {
     release: (...change) => deps.miniapps().release(...change),
   };
   const lifecycle = createLifecycle({ ...deps, miniapps, onStep, announce: announcer(deps), audit: deps.auditApp, tell: tellVersion });
-  const versions = createVersions({ ...deps, miniapps, lifecycle, audit: deps.auditApp, confirmBundle: async () => {} });
-  return { followers, tell: tellApp, lifecycle, versions, routes: releaseRoutes({ ...deps, miniapps, lifecycle, versions }) };
+  const versions = createVersions({ ...deps, miniapps, lifecycle, audit: deps.auditApp, confirmBundle: bundles.confirm });
+  return {
+    followers,
+    tell: tellApp,
+    lifecycle,
+    routes: { ...releaseRoutes({ ...deps, miniapps, lifecycle, versions, bundles }), ...bundleRoutes({ ...deps, bundles }) },
+    jobs: { [removalKind]: bundles.removing },
+    chores: [bundles.tidyUp],
+    close: () => store.close(),
+  };
 }

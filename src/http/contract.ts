@@ -26,6 +26,10 @@ export interface Operation {
   readonly idempotent: boolean;
   /** Served by another part of the process than the API router. */
   readonly servedBy: string | undefined;
+  /** Takes `multipart/form-data` too, which the handler reads as it arrives. */
+  readonly multipart: boolean;
+  /** What is wrong with a body of text parts. */
+  checkParts(body: unknown): FieldProblem[];
   /** `x-body-limit`: the name of a limit of its own on the request body; undefined: the common one. */
   readonly bodyLimit: string | undefined;
   /** Throws nothing; returns what is wrong with each part, and fills defaults and converts text in `path`, `query` and forms. */
@@ -70,6 +74,8 @@ type Document = Record<string, unknown> & {
   security?: Record<string, string[]>[];
 };
 
+/** Read by the handler, which has its parts checked when they are there. */
+export const multipart = 'multipart/form-data';
 const methods: readonly Method[] = ['get', 'post', 'put', 'patch', 'delete'];
 const documentId = 'openapi';
 const escapePointer = (text: string): string => encodeURIComponent(text.replace(/~/g, '~0').replace(/\//g, '~1'));
@@ -139,6 +145,7 @@ function bodyCheck(operation: OperationObject, where: string[], compile: { stric
   if (fallback === undefined) return () => [];
   const asForm = lazily(() => compile.coercing(at(...where, 'requestBody', 'content', fallback, 'schema')));
   return (body, mediaType) => {
+    if (mediaType === multipart) return [];
     const named = validators[mediaType ?? 'application/json'];
     const validate = named !== undefined ? named() : asForm();
     return validate(body) ? [] : fieldProblems(validate.errors);
@@ -198,6 +205,8 @@ export function loadContract(file: URL): Contract {
           idempotent: operation['x-idempotent'] === true,
           servedBy: operation['x-served-by'],
           bodyLimit: operation['x-body-limit'],
+          multipart: operation.requestBody?.content[multipart] !== undefined,
+          checkParts: (body) => inBody(body, 'application/x-www-form-urlencoded'),
           checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],
           checkResponse: responseCheck(document, operation, where, compile.strict),
         },

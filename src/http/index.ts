@@ -5,3 +5,4 @@ export type { AdminPrincipal, Authenticators, ClientPrincipal, DeveloperPrincipa
 export { loadEventSchemas } from './event-schemas.ts';
 export { errorBody, errorHandler, notFound } from './errors.ts';
 export { cors, identifyRequests, securityHeaders, type RequestObserver } from './requests.ts';
+export type { FilePart, FileSink, MultipartLimits } from './multipart.ts';

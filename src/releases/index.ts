@@ -1,3 +1,6 @@
+export { bundleRoutes } from './bundle-routes.ts';
+export { createLocalStore, createS3Store, type BundleStore } from './bundle-store.ts';
+export { createBundles, removalKind, type Bundles } from './bundles.ts';
 export { createFollowers, type StepDependencies, type VersionStep } from './followers.ts';
 export { announcer, createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { versionMachine, type VersionState } from './machine.ts';

@@ -1,6 +1,8 @@
 import { answer, principalOf, type ApiRequest, type Routes } from '../http/index.ts';
 import { isoTime } from '../kernel/clock.ts';
+import { invalidField } from '../kernel/errors.ts';
 import { assertOrdinaryScopes, internalForOfficial, statusBody, type MiniApp, type MiniAppCommand, type MiniApps, type Registrar, type Reviewed } from '../miniapps/index.ts';
+import type { Bundles, Upload } from './bundles.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Platform, Version } from './types.ts';
 import type { NewVersion, Versions } from './versions.ts';
@@ -69,6 +71,7 @@ export interface ReleaseRoutesDependencies {
   readonly miniapps: Pick<MiniApps, 'get' | 'getFor' | 'getManaged'>;
   readonly lifecycle: Pick<Lifecycle, 'act'>;
   readonly versions: Versions;
+  readonly bundles: Bundles;
   readonly isPrivilegedScope: (scope: string) => boolean;
 }
 
@@ -89,7 +92,7 @@ export function assertAllowedChanges(request: ApiRequest, app: MiniApp, changes:
 }
 
 /** The developer's hand on the life of an app and its versions. */
-export function releaseRoutes({ miniapps, lifecycle, versions, isPrivilegedScope }: ReleaseRoutesDependencies): Routes {
+export function releaseRoutes({ miniapps, lifecycle, versions, bundles, isPrivilegedScope }: ReleaseRoutesDependencies): Routes {
   const moving = (command: MiniAppCommand) => async (request: ApiRequest) => {
     const app = await appIn(request, miniapps, 'manage');
     const { reason } = request.body as { reason?: string };
@@ -112,9 +115,24 @@ export function releaseRoutes({ miniapps, lifecycle, versions, isPrivilegedScope
     },
     addVersion: async (request) => {
       const app = await appIn(request, miniapps, 'manage');
-      const wanted = newVersionOf(request.body as NewVersionBody);
-      assertAllowedChanges(request, app, wanted.changes, isPrivilegedScope);
-      return answer(versionBody(await versions.add(app.miniappId, registrarOf(request), wanted)), 201);
+      const add = async (body: NewVersionBody, upload?: Upload) => {
+        const wanted: NewVersion = { ...newVersionOf(body), ...(upload === undefined ? {} : { bundleSha256: upload.sha256 }) };
+        assertAllowedChanges(request, app, wanted.changes, isPrivilegedScope);
+        await versions.check(app.miniappId, wanted);
+        if (upload !== undefined) await bundles.keep(upload, body.sha256);
+        return answer(versionBody(await versions.add(app.miniappId, registrarOf(request), wanted)), 201);
+      };
+      const { multipart } = request;
+      if (multipart === undefined) return add(request.body as NewVersionBody);
+      return bundles.receive(async (take) => {
+        let upload: Upload | undefined;
+        const body = await multipart({ fileBytes: bundles.maxBytes, files: 1 }, async ({ field }, stream) => {
+          if (field !== 'bundle') throw invalidField(field, 'is not a part that is known');
+          upload = await take(stream);
+        });
+        if (upload === undefined) throw invalidField('bundle', 'is required');
+        return add(body as NewVersionBody, upload);
+      });
     },
     rollOutVersion: ofVersion(async (id, by, code, { body }) => versionBody(await versions.rollOut(id, by, code, (body as { percent: number }).percent))),
     rollBackVersion: ofVersion(async (id, by, code, { body }) => versionBody(await versions.rollBack(id, by, code, (body as { reason?: string }).reason))),
