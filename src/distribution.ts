@@ -1,3 +1,4 @@
+import { noteInstalledVersion } from './catalog/index.ts';
 import type { Config } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import type { JobQueue } from './jobs/index.ts';
@@ -5,7 +6,8 @@ import { isoTime, type Clock } from './kernel/clock.ts';
 import { asUserId, type MiniAppId, type UserId } from './kernel/ids.ts';
 import type { RoomEvents } from './matrix/port.ts';
 import type { AppStep, Followers, MiniApp, MiniAppAudit, MiniApps, Ownership } from './miniapps/index.ts';
-import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createVersions, removalKind, releaseRoutes, type VersionStep } from './releases/index.ts';
+import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createReleaseKeys, createUpdates, createVersions, updateRoutes, removalKind, releaseRoutes, type VersionStep } from './releases/index.ts';
+import type { KeyRing } from './security/key-ring.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
 export interface DistributionDependencies {
@@ -18,10 +20,12 @@ export interface DistributionDependencies {
   readonly ownership: Ownership;
   readonly auditApp: (tx: Transaction, entry: MiniAppAudit) => Promise<void>;
   readonly isPrivilegedScope: (scope: string) => boolean;
+  readonly keyRing: KeyRing;
   readonly miniapps: () => MiniApps;
   readonly webhooks: () => Webhooks;
 }
 
+const dayMs = 24 * 60 * 60_000;
 /** What developers also hear in their notice rooms, because it was not they who did it. */
 const verdicts: Readonly<Record<string, string>> = { approve: 'was approved', reject: 'was rejected', suspend: 'was suspended', reinstate: 'was reinstated', revoke: 'was revoked' };
 
@@ -60,11 +64,22 @@ export function buildDistribution(deps: DistributionDependencies) {
   };
   const lifecycle = createLifecycle({ ...deps, miniapps, onStep, announce: announcer(deps), audit: deps.auditApp, tell: tellVersion });
   const versions = createVersions({ ...deps, miniapps, lifecycle, audit: deps.auditApp, confirmBundle: bundles.confirm });
+  const updates = createUpdates({
+    ...deps,
+    bundles,
+    keys: createReleaseKeys(deps),
+    origin: deps.config.bundles.public_url?.replace(/\/+$/, '') ?? deps.config.server.public_url,
+    signatureMs: deps.config.bundles.signature_days * dayMs,
+    noteInstalled: noteInstalledVersion,
+    tell: async (tx, { app, userId, from, to, at }) => {
+      await deps.webhooks().send(tx, { miniappId: app.miniappId, event: 'app.updated', data: { miniapp_id: app.miniappId, user_id: userId, previous_version: from, new_version: to, timestamp: isoTime(at) } });
+    },
+  });
   return {
     followers,
     tell: tellApp,
     lifecycle,
-    routes: { ...releaseRoutes({ ...deps, miniapps, lifecycle, versions, bundles }), ...bundleRoutes({ ...deps, bundles }) },
+    routes: { ...releaseRoutes({ ...deps, miniapps, lifecycle, versions, bundles }), ...bundleRoutes({ ...deps, bundles }), ...updateRoutes({ updates }) },
     jobs: { [removalKind]: bundles.removing },
     chores: [bundles.tidyUp],
     close: () => store.close(),

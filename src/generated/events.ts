@@ -1287,6 +1287,29 @@ export interface MiniappUninstalledContent {
 }
 
 /**
+ * A client of the user applied an update: specification section 8.1.4. The bot is the Matrix sender, the user is in the content.
+ */
+export interface MiniappUpdatedContent {
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  previous_version: string;
+  new_version: string;
+  update_type: 'major' | 'minor' | 'patch' | 'rollback';
+  /**
+   * A Matrix user id
+   */
+  sender: string;
+  updated_at: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
  * The specification's second name for m.tween.wallet.p2p (section 4.11.3, decision D19); sent beside it where transfers.send_second_event is set.
  */
 export interface P2PTransferContent {

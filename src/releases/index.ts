@@ -7,3 +7,7 @@ export { versionMachine, type VersionState } from './machine.ts';
 export { releaseRoutes, registrarOf, appIn } from './routes.ts';
 export type { Version } from './types.ts';
 export { createVersions, type Versions } from './versions.ts';
+export { createReleaseKeys } from './release-keys.ts';
+export { updateRoutes } from './update-routes.ts';
+export { createUpdates } from './updates.ts';
+export { verifyRelease } from './verifier.ts';
