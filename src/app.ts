@@ -93,7 +93,7 @@ type Matrix = ReturnType<typeof buildMatrix>;
 function buildMiniApps(deps: AppDependencies, { queue, events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks) {
   const { config, database, clock, keyRing } = deps;
   const auditApp = (tx: Transaction, { action, by, miniappId, details }: MiniAppAudit): Promise<void> => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details });
-  const distribution = buildDistribution({ ...deps, queue, events, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, miniapps: () => miniapps, webhooks });
+  const distribution = buildDistribution({ ...deps, queue, events, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, isAskedFor: (scope) => scopeDefinitions[scope]?.preApproved !== true, miniapps: () => miniapps, webhooks });
   const miniapps = createMiniApps({
     ...distribution,
     database,

@@ -6,7 +6,9 @@ import { isoTime, type Clock } from './kernel/clock.ts';
 import { asUserId, type MiniAppId, type UserId } from './kernel/ids.ts';
 import type { RoomEvents } from './matrix/port.ts';
 import type { AppStep, Followers, MiniApp, MiniAppAudit, MiniApps, Ownership } from './miniapps/index.ts';
-import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createReleaseKeys, createUpdates, createVersions, updateRoutes, removalKind, releaseRoutes, type VersionStep } from './releases/index.ts';
+import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createReleaseKeys, createUpdates, createVersions, updateRoutes, removalKind, releaseRoutes, type Lifecycle, type VersionStep } from './releases/index.ts';
+import { checksKind, createAppeals, createReviews, reviewRoutes } from './reviews/index.ts';
+import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
@@ -20,6 +22,8 @@ export interface DistributionDependencies {
   readonly ownership: Ownership;
   readonly auditApp: (tx: Transaction, entry: MiniAppAudit) => Promise<void>;
   readonly isPrivilegedScope: (scope: string) => boolean;
+  /** Whether users are asked for the scope. */
+  readonly isAskedFor: (scope: string) => boolean;
   readonly keyRing: KeyRing;
   readonly miniapps: () => MiniApps;
   readonly webhooks: () => Webhooks;
@@ -42,8 +46,6 @@ export function buildDistribution(deps: DistributionDependencies) {
   const store = where === 's3' && s3 !== undefined ? createS3Store(s3) : createLocalStore(directory);
   const bundles = createBundles({ ...deps, store, directory, limits: { maxBytes, maxUnpackedBytes, maxFiles } });
 
-  const onStep = async (): Promise<void> => {};
-  const followers: Followers = createFollowers({ ...deps, onStep });
 
   const tellApp = async (tx: Transaction, { app, command, from, reason }: AppStep): Promise<void> => {
     await deps.webhooks().send(tx, { miniappId: app.miniappId, event: 'app.status_changed', data: { miniapp_id: app.miniappId, status: app.status, previous_status: from, version: app.version, ...(reason === undefined ? {} : { reason }), timestamp: isoTime(app.updatedAt) } });
@@ -54,7 +56,9 @@ export function buildDistribution(deps: DistributionDependencies) {
     if (verdicts[command] !== undefined) await notify(tx, app, `version ${version.version} ${verdicts[command]}${because(reason)}`);
   };
 
-  const miniapps: Pick<MiniApps, 'get' | 'getFor' | 'getManaged' | 'withLocked' | 'walk' | 'release'> = {
+  const miniapps: Pick<MiniApps, 'find' | 'get' | 'getFor' | 'getManaged' | 'lock' | 'withLocked' | 'walk' | 'release'> = {
+    find: (id) => deps.miniapps().find(id),
+    lock: (tx, id) => deps.miniapps().lock(tx, id),
     get: (id) => deps.miniapps().get(id),
     getFor: (developer, id) => deps.miniapps().getFor(developer, id),
     getManaged: (developer, id) => deps.miniapps().getManaged(developer, id),
@@ -62,6 +66,21 @@ export function buildDistribution(deps: DistributionDependencies) {
     walk: (...step) => deps.miniapps().walk(...step),
     release: (...change) => deps.miniapps().release(...change),
   };
+  const { advisories_file: advisoriesFile, check_timeout_seconds, verified_days, community_days, beta_days, evidence_max_bytes, evidence_max_files, contact_email: contactEmail } = deps.config.reviews;
+  const guardedFetch = createGuardedFetch({ development: deps.config.security.development, timeoutMs: 10_000, maxBytes: 2 * 1024 * 1024 });
+  const reviews = createReviews({
+    ...deps,
+    miniapps,
+    bundles,
+    guardedFetch,
+    advisoriesFile,
+    lifecycle: (): Lifecycle => lifecycle,
+    promisedMs: { official: 0, verified: verified_days * dayMs, community: community_days * dayMs, beta: beta_days * dayMs },
+    checkTimeoutMs: check_timeout_seconds * 1000,
+  });
+  const { onStep } = reviews;
+  const appeals = createAppeals({ ...deps, miniapps, store, receive: bundles.receive, lifecycle: () => lifecycle });
+  const followers: Followers = createFollowers({ ...deps, onStep });
   const lifecycle = createLifecycle({ ...deps, miniapps, onStep, announce: announcer(deps), audit: deps.auditApp, tell: tellVersion });
   const versions = createVersions({ ...deps, miniapps, lifecycle, audit: deps.auditApp, confirmBundle: bundles.confirm });
   const updates = createUpdates({
@@ -79,9 +98,9 @@ export function buildDistribution(deps: DistributionDependencies) {
     followers,
     tell: tellApp,
     lifecycle,
-    routes: { ...releaseRoutes({ ...deps, miniapps, lifecycle, versions, bundles }), ...bundleRoutes({ ...deps, bundles }), ...updateRoutes({ updates }) },
-    jobs: { [removalKind]: bundles.removing },
+    routes: { ...releaseRoutes({ ...deps, miniapps, lifecycle, versions, bundles }), ...bundleRoutes({ ...deps, bundles }), ...updateRoutes({ updates }), ...reviewRoutes({ miniapps, reviews, appeals, evidence: { maxBytes: evidence_max_bytes, maxFiles: evidence_max_files }, contactEmail }) },
+    jobs: { [removalKind]: bundles.removing, [checksKind]: reviews.checking },
     chores: [bundles.tidyUp],
-    close: () => store.close(),
+    close: () => Promise.all([store.close(), guardedFetch.close()]),
   };
 }

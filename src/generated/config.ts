@@ -517,6 +517,43 @@ export interface ConfigFile {
     signature_days: number;
   };
   /**
+   * Review of mini-apps (section 9.3).
+   */
+  reviews: {
+    /**
+     * Known vulnerabilities of npm packages: a JSON list of entries in the OSV format. Where there is no such file, dependencies are reported as not looked at. {data_dir} stands for server.data_dir.
+     */
+    advisories_file: string;
+    /**
+     * Seconds that the automated checks of one submission may take.
+     */
+    check_timeout_seconds: number;
+    /**
+     * Days within which a decision on a verified app is promised (section 9.3.3).
+     */
+    verified_days: number;
+    /**
+     * The same for an app of the community.
+     */
+    community_days: number;
+    /**
+     * The same for a beta app.
+     */
+    beta_days: number;
+    /**
+     * Largest file that may come with an appeal, 5 MiB.
+     */
+    evidence_max_bytes: number;
+    /**
+     * Most files that may come with an appeal.
+     */
+    evidence_max_files: number;
+    /**
+     * Address that developers who appeal are told.
+     */
+    contact_email?: string;
+  };
+  /**
    * What mini-apps' servers are told (section 9.1.2).
    */
   webhooks: {

@@ -29,6 +29,8 @@ export interface MiniApps {
   move(miniappId: string, by: Registrar, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
   /** Runs `work` in a transaction with the app locked. @throws AppError MINIAPP_NOT_FOUND */
   withLocked<T>(miniappId: string, work: (tx: Transaction, app: MiniApp) => Promise<T>): Promise<T>;
+  /** Locks the app for the rest of the transaction. @throws AppError MINIAPP_NOT_FOUND */
+  lock(tx: Transaction, miniappId: string): Promise<MiniApp>;
   /** `move`, as part of a transaction that has locked the app. */
   walk(tx: Transaction, app: MiniApp, by: Actor, commands: readonly MiniAppCommand[], reason?: string): Promise<MiniApp>;
   /** Writes what a release makes of the app, and publishes it. Who holds a scope that it gives up signs in anew. */
@@ -125,6 +127,7 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
         return { app: await walk(deps, tx, draft, by, commands), credentials };
       }),
     move: (miniappId, by, commands, reason) => change(async (tx) => walk(deps, tx, await lock(tx, miniappId), by, commands, reason)),
+    lock,
     withLocked: (miniappId, work) => change(async (tx) => work(tx, await lock(tx, miniappId))),
     walk(tx, app, by, commands, reason) {
       tx.afterCommit(() => clients.clear());

@@ -33,7 +33,7 @@ export interface Upload {
 export interface Bundles {
   readonly maxBytes: number;
   /** Writes what arrives into a file and hands it to `use`; the file is gone afterwards, whatever becomes of it. */
-  receive<T>(work: (take: (stream: Readable) => Promise<Upload>) => Promise<T>): Promise<T>;
+  readonly receive: <T>(work: (take: (stream: Readable) => Promise<Upload>) => Promise<T>) => Promise<T>;
   /** Looks through the bundle and stores its bytes under their hash; a version that refers to them must follow. @throws AppError INVALID_REQUEST, REQUEST_IN_PROGRESS */
   keep(upload: Upload, declared: string | undefined): Promise<void>;
   /** Part of the transaction that refers to the bytes. @throws AppError REQUEST_IN_PROGRESS */

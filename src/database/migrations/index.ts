@@ -11,6 +11,7 @@ import * as mfa from './0009-mfa.ts';
 import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
 import * as releases from './0014-releases.ts';
+import * as reviews from './0015-reviews.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -30,4 +31,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0010-audit': audit,
   '0011-webhooks': webhooks,
   '0014-releases': releases,
+  '0015-reviews': reviews,
 };
