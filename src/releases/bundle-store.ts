@@ -75,8 +75,9 @@ export interface S3Options {
 export function createS3Store(options: S3Options): BundleStore {
   const load = async () => {
     const sdk = await import('@aws-sdk/client-s3');
+    // Not every service that speaks S3 knows the checksums which the library adds of late; the bytes' name is their hash already.
     const { endpoint, region, access_key_id: accessKeyId, secret_access_key: secretAccessKey, path_style: forcePathStyle } = options;
-    return { sdk, client: new sdk.S3Client({ region, forcePathStyle, credentials: { accessKeyId, secretAccessKey }, ...(endpoint === undefined ? {} : { endpoint }) }) };
+    return { sdk, client: new sdk.S3Client({ region, forcePathStyle, requestChecksumCalculation: 'WHEN_REQUIRED', responseChecksumValidation: 'WHEN_REQUIRED', credentials: { accessKeyId, secretAccessKey }, ...(endpoint === undefined ? {} : { endpoint }) }) };
   };
   let loaded: ReturnType<typeof load> | undefined;
   const s3 = () => (loaded ??= load());
