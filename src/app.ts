@@ -4,25 +4,27 @@ import { developerActor, oauthRecord, privilegedUse, registryActor } from './aud
 import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import { createConsole, createDeveloperTokens, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
+import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, resolveServer, type Homeserver } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver } from './matrix/index.ts';
 import { buildDistribution } from './distribution.ts';
-import { createUserProof, type UserProof } from './matrix/proof/index.ts';
-import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
+import type { UserProof } from './matrix/proof/index.ts';
+import type { SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
+import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppAudit, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import type { Proxying } from './proxying/index.ts';
+import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
-import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
+import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import type { TermsProof } from './wallet/index.ts';
@@ -133,25 +135,6 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
 }
 
 /** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
-function buildProof(deps: AppDependencies, miniapps: MiniApps) {
-  const { config, clock } = deps;
-  const guardedFetch = createGuardedFetch({ development: config.security.development, timeoutMs: 10_000, maxBytes: 64 * 1024 });
-  const proof = createUserProof({
-    homeserver: { url: config.homeserver.url, domain: config.homeserver.domain, acceptedServers: config.homeserver.openid_servers },
-    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret, hostClients: config.mas.host_clients },
-    clock,
-    guardedFetch: guardedFetch,
-    hostResolver: { resolve: resolveServer },
-    isMiniAppClient: async (clientId) => (await miniapps.findClient(clientId)) !== undefined,
-  });
-  const signIn = createSignIn({
-    homeserver: { url: config.homeserver.url, publicUrl: config.homeserver.public_url ?? config.homeserver.url, domain: config.homeserver.domain },
-    mas: config.mas === undefined ? undefined : { issuer: config.mas.issuer, clientId: config.mas.client_id, clientSecret: config.mas.client_secret },
-    clock,
-    log: deps.log,
-  });
-  return { proof, signIn, close: () => Promise.all([proof.close(), signIn.close(), guardedFetch.close()]) };
-}
 
 /** The registry as the authorization server sees it. */
 const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
@@ -180,11 +163,12 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn }, mfa: Mfa): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
+    ...(proxying.grants === undefined ? {} : { actFor: proxying.grants }),
     clients: clientsOf(miniapps),
     events,
     stepUp: {
@@ -193,6 +177,7 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, min
     },
     audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
+      if (!remainingScopes.includes('messaging:send')) await proxying.end(tx, { userId, miniappId });
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
     },
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
@@ -232,25 +217,6 @@ function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (t
     },
   });
   return { organizations, whitelist };
-}
-
-function buildDeveloperTokens(deps: AppDependencies, organizations: Organizations, oauth: OAuth, miniapps: MiniApps) {
-  const { config } = deps;
-  const { client_ids: clientIds, client_secret: clientSecret, redirect_uris: redirectUris } = config.developers.console;
-  const console = createConsole({ clientIds, clientSecret, redirectUris }, async (clientId) => (await miniapps.findClient(clientId)) !== undefined);
-  const tokens = createDeveloperTokens({
-    ...deps,
-    console,
-    organizations,
-    signer: oauth.jwts,
-    options: {
-      issuer: config.server.public_url,
-      accessTokenMs: config.developers.access_token_seconds * 1000,
-      refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
-      codeMs: config.oauth.authorization_code_seconds * 1000,
-    },
-  });
-  return { console, tokens };
 }
 
 /** Who may call, by the kinds of token there are. */
@@ -384,8 +350,10 @@ export function buildApp(deps: AppDependencies): App {
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
-  const oauth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn }, mfa);
-  const developers = buildDeveloperTokens(deps, organizations, oauth, miniapps);
+  const console = buildConsole(deps, miniapps);
+  const proxying = buildProxying(deps, matrix, signIn);
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
+  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
   const storage = buildStorage(deps, matrix, oauth);
   const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
   const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
@@ -393,8 +361,8 @@ export function buildApp(deps: AppDependencies): App {
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now)] });
-  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now)] });
+  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued(() => worker.wake());
 
@@ -410,6 +378,7 @@ export function buildApp(deps: AppDependencies): App {
     ...storageRoutes({ storage, clock }),
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
+    ...proxying.routes,
     ...money.routes,
     ...auditRoutes({ database }),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
@@ -441,9 +410,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      await closeProof();
-      await closeWebhooks();
-      await distribution.close();
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close()]) await close();
     },
   };
 }

@@ -1,3 +1,4 @@
+export { createDeveloperSignIn } from './sign-in.ts';
 export { createConsole, type Console, type ConsoleOptions } from './console.ts';
 export { createOrganizations, type Actor, type Organizations } from './organizations.ts';
 export { purgeExpiredDeveloperTokens } from './repo.ts';

@@ -148,6 +148,10 @@ export interface ConfigFile {
      */
     client_secret: string;
     /**
+     * Whether signing in for a mini-app that wants messaging:send also asks MAS for the right to act for the user (section 4.16). Then the app's messages are the user's own, and this server holds a Matrix refresh token for each such user and app, sealed, until the scope is withdrawn. Otherwise apps speak as their own virtual users.
+     */
+    act_for_users: boolean;
+    /**
      * When not empty, only Matrix tokens of these MAS clients count as the user's hand (D1.2).
      */
     host_clients: string[];

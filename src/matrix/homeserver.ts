@@ -53,6 +53,7 @@ export const path = {
   invite: (roomId: string) => `/_matrix/client/v3/rooms/${encode(roomId)}/invite`,
   leave: (roomId: string) => `/_matrix/client/v3/rooms/${encode(roomId)}/leave`,
   alias: (alias: string) => `/_matrix/client/v3/directory/room/${encode(alias)}`,
+  profile: (userId: string) => `/_matrix/client/v3/profile/${encode(userId)}`,
   displayName: (userId: string) => `/_matrix/client/v3/profile/${encode(userId)}/displayname`,
   ping: (appserviceId: string) => `/_matrix/client/v1/appservice/${encode(appserviceId)}/ping`,
   joinedRooms: '/_matrix/client/v3/joined_rooms',

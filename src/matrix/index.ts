@@ -6,4 +6,5 @@ export { ownNames, type OwnNames } from './identity.ts';
 export { appserviceRouter } from './receiver.ts';
 export { OwnRooms } from './rooms.ts';
 export { RoomFacts } from './room-facts.ts';
+export { asAppError as asHomeserverRefusal, createSpeech, type Speech } from './speech.ts';
 export { createSharedRooms } from './shared-rooms.ts';

@@ -10,6 +10,7 @@ import type { OwnNames } from './identity.ts';
 import type { OutboundEvent } from './port.ts';
 import { findSentEvent, findVirtualUserName, saveSentEvent, saveVirtualUser } from './repo.ts';
 import type { OwnRooms } from './rooms.ts';
+import { joiningIfNeeded } from './speech.ts';
 
 export interface SenderDependencies {
   readonly database: Database;
@@ -110,7 +111,7 @@ class Sender {
     const known = job.unsettledSince === undefined ? undefined : await findInTimeline(homeserver, roomId, sender, event.type, job.id, job.unsettledSince);
     if (known !== undefined) return known;
     const body = { ...event.content, ...(await this.#relationOf(event)), delivery_id: job.id };
-    const { event_id: eventId } = await this.#joiningIfNeeded(roomId, sender, () => homeserver.request<{ event_id: EventId }>('PUT', path.send(roomId, event.type, job.id), { as: sender, body }));
+    const { event_id: eventId } = await joiningIfNeeded(this.#deps, roomId, sender, () => homeserver.request<{ event_id: EventId }>('PUT', path.send(roomId, event.type, job.id), { as: sender, body }));
     return eventId;
   }
 
@@ -128,20 +129,7 @@ class Sender {
       throw error;
     });
     if (isDeepStrictEqual(current, event.content)) return;
-    await this.#joiningIfNeeded(roomId, sender, () => homeserver.request('PUT', where, { as: sender, body: event.content }));
-  }
-
-  /** A virtual user that is not in the room yet is brought in by the bot, once. */
-  async #joiningIfNeeded<T>(roomId: RoomId, sender: UserId, send: () => Promise<T>): Promise<T> {
-    const { homeserver, names } = this.#deps;
-    try {
-      return await send();
-    } catch (error) {
-      if (sender === names.bot || !isErrcode(error, 'M_FORBIDDEN')) throw error;
-      await homeserver.ensureRegistered(sender);
-      await homeserver.ensureJoined(roomId, sender);
-      return await send();
-    }
+    await joiningIfNeeded(this.#deps, roomId, sender, () => homeserver.request('PUT', where, { as: sender, body: event.content }));
   }
 }
 

@@ -1,6 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { errors, Provider, type Adapter, type AdapterFactory, type AdapterPayload } from 'oidc-provider';
-import type { Database, Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Database, type Queryable, type Transaction } from '../database/index.ts';
 import { unixSeconds, type Clock } from '../kernel/clock.ts';
 import { sha256Hex } from '../kernel/ids.ts';
 import type { KeyRing } from '../security/key-ring.ts';
@@ -44,6 +44,10 @@ const sealedKinds: ReadonlySet<string> = new Set(['Interaction']);
 
 const optionalHash = (text: string | undefined): string | null => (text === undefined ? null : sha256Hex(text));
 
+const entryColumns = ['payload', 'grant_id', 'user_code_hash', 'uid_hash', 'account_id', 'client_id', 'expires_at'];
+const upsertEntry = `INSERT INTO oidc_entry (kind, id_hash, ${entryColumns.join(', ')}) VALUES (?, ?, ${entryColumns.map(() => '?').join(', ')})
+  ON CONFLICT (kind, id_hash) DO UPDATE SET ${entryColumns.map((column) => `${column} = excluded.${column}`).join(', ')}`;
+
 /**
  * oidc-provider's store. Identifiers are bearer secrets, so rows hold their hashes only; and what is consumed is consumed by
  * compare-and-set: with the documented read-then-write, parallel refreshes on PostgreSQL all succeed.
@@ -60,30 +64,27 @@ function createEntryAdapter(kind: string, options: AdapterOptions): Adapter {
     const jti = id ?? (sealedJti === undefined ? undefined : keyRing.open(sealPurpose, sealedJti, row.id_hash));
     return { ...rest, ...(jti === undefined ? {} : { jti }), ...(row.consumed_at === null ? {} : { consumed: unixSeconds(row.consumed_at) }) };
   };
-  const findOne = async (column: string, value: string): Promise<EntryRow | undefined> =>
-    db()
-      .sql('oidc_entry')
-      .where({ kind, [column]: value })
-      .andWhere((live) => void live.whereNull('expires_at').orWhere('expires_at', '>', clock.now()))
-      .first<EntryRow | undefined>('id_hash', 'payload', 'consumed_at');
+  const findOne = async (column: 'id_hash' | 'uid_hash' | 'user_code_hash', value: string): Promise<EntryRow | undefined> => {
+    const [row] = await runSql<EntryRow>(db(), `SELECT id_hash, payload, consumed_at FROM oidc_entry WHERE kind = ? AND ${column} = ? AND (expires_at IS NULL OR expires_at > ?)`, [kind, value, clock.now()]);
+    return row;
+  };
 
   return {
     async upsert(id, payload, expiresIn) {
       const { jti, ...rest } = payload;
       const idHash = sha256Hex(id);
       const kept = kindsThatKeepTheirId.has(kind) && typeof jti === 'string' ? { sealedJti: keyRing.seal(sealPurpose, jti, idHash) } : {};
-      const row = {
+      await runSql(db(), upsertEntry, [
         kind,
-        id_hash: idHash,
-        payload: sealedKinds.has(kind) ? keyRing.seal(sealPurpose, JSON.stringify(rest), idHash) : JSON.stringify({ ...rest, ...kept }),
-        grant_id: payload.grantId ?? null,
-        user_code_hash: optionalHash(payload.userCode),
-        uid_hash: optionalHash(payload.uid),
-        account_id: payload.accountId ?? null,
-        client_id: payload.clientId ?? null,
-        expires_at: expiresIn === undefined ? null : clock.now() + expiresIn * 1000,
-      };
-      await db().sql('oidc_entry').insert(row).onConflict(['kind', 'id_hash']).merge(row);
+        idHash,
+        sealedKinds.has(kind) ? keyRing.seal(sealPurpose, JSON.stringify(rest), idHash) : JSON.stringify({ ...rest, ...kept }),
+        payload.grantId ?? null,
+        optionalHash(payload.userCode),
+        optionalHash(payload.uid),
+        payload.accountId ?? null,
+        payload.clientId ?? null,
+        expiresIn === undefined ? null : clock.now() + expiresIn * 1000,
+      ]);
     },
     async find(id) {
       return toPayload(await findOne('id_hash', sha256Hex(id)), id);

@@ -71,9 +71,12 @@ export function draftSession(parts: OAuthParts, session: NewSession): Omit<Sessi
   };
 }
 
-/** Opens the session, in the transaction that stores the code for it. */
-export async function openDraft(tx: Transaction, parts: OAuthParts, draft: Omit<Session, 'walletId'>): Promise<void> {
+/** Opens the session, in the transaction that stores the code for it. Throws access_denied when a scope of it was withdrawn meanwhile. */
+export async function openDraft(tx: Transaction, parts: OAuthParts, client: OAuthClient, draft: Omit<Session, 'walletId'>): Promise<void> {
+  // Who withdraws takes the same lock: from here on nothing of it can be.
   const walletId = await lockUserWallet(tx, draft.userId, newId('tw'), parts.clock.now());
+  const { consentRequired } = decideScopes(client, draft.scopes, await grantedScopes(tx, draft.userId, client.miniappId));
+  if (consentRequired.length > 0) throw new errors.AccessDenied('a permission was withdrawn meanwhile');
   const session = { ...draft, walletId };
   await insertSession(tx, session, undefined);
   await parts.audit?.(tx, sessionOpened(session));

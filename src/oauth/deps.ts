@@ -4,13 +4,14 @@ import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import type { RoomEvents } from '../matrix/port.ts';
-import type { SignIn } from '../matrix/sign-in/index.ts';
+import type { MatrixTokens, SignIn } from '../matrix/sign-in/index.ts';
 import type { UserProof } from '../matrix/proof/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import type { AccessTokens, UserContext } from './access-tokens.ts';
 import type { ClientSession } from './client-session-repo.ts';
 import type { ClientTokens } from './client-tokens.ts';
 import type { ClientDirectory } from './clients.ts';
+import type { DeveloperSignIn } from './developer-pages.ts';
 import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LimitOptions, Limits, LimitStore } from './limits.ts';
@@ -59,6 +60,10 @@ export interface OAuthDeps {
   readonly signIn: SignIn;
   /** Second factors; nobody has one when absent. */
   readonly stepUp?: StepUp;
+  /** Keeps what lets us act for a user on behalf of a mini-app (section 4.16); when absent, nothing is asked for that would. */
+  readonly actFor?: { keep(userId: UserId, miniappId: string, tokens: MatrixTokens): Promise<void> };
+  /** The developer console's way to sign in; its paths do not exist when absent. */
+  readonly developers?: DeveloperSignIn;
   /** Where attempts are counted; in memory when absent. */
   readonly limitStore?: LimitStore;
   /** For the claim `user_context`; must answer quickly, and may not know. */

@@ -62,7 +62,7 @@ async function answerCode(tx: Transaction, parts: OAuthParts, signedIn: SignedIn
     Object.assign(code, { error: 'access_denied', errorDescription: 'The user said no' });
   } else {
     const draft = draftSession(parts, { client, userId, scopes, origin: 'device_code', context, signedInAt: signedIn.signedInAt, lifetimeMs: parts.options.deviceCodeMs + 60_000 });
-    await openDraft(tx, parts, draft);
+    await openDraft(tx, parts, client, draft);
     Object.assign(code, { accountId: userId, grantId: draft.id, scope: scopes.join(' '), resource: apiResource, authTime: unixSeconds(signedIn.signedInAt) });
   }
   await parts.ambient.run(tx, () => code.save());

@@ -25,6 +25,7 @@ export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
 export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthAudit, OAuthOptions } from './deps.ts';
+export type { DeveloperSignIn } from './developer-pages.ts';
 export type { LimitOptions, LimitStore } from './limits.ts';
 export type { StepUp, StepUpMethod } from './step-up.ts';
 export type { RevokedScopes } from './events.ts';
@@ -32,6 +33,7 @@ export { oauthRoutes } from './routes.ts';
 export type { Middleware } from './middleware.ts';
 export { scopeDefinitions, type ScopeDefinition, type Sensitivity } from './scopes.ts';
 export type { ProofMethod, SessionOrigin } from './session-repo.ts';
+export { grantedScopes } from './consent-repo.ts';
 export { purgeExpired } from './cleanup-repo.ts';
 
 /** Whose sessions end; every field that is given must fit, and one must be given. */

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errors, type Provider } from 'oidc-provider';
 import { errorText } from '../kernel/errors.ts';
-import { createBrowser, PageError, sendPageError } from './browser.ts';
+import { createBrowser, PageError, sendPageError, type Browser } from './browser.ts';
 import { createConsentPage } from './consent-page.ts';
 import { createConsent, type Consent } from './consent.ts';
 import type { OAuthParts } from './deps.ts';
+import { createDeveloperPages } from './developer-pages.ts';
 import { createDevicePages } from './device.ts';
 import { createInteractionPages } from './interaction.ts';
 import { bearerToken, readBody, sendError, sendJson } from './http.ts';
@@ -14,7 +15,7 @@ import { OAuthError, tooManyAttempts } from './oauth-error.ts';
 import type { Authorizations } from './revocation.ts';
 import { parseScopes } from './scopes.ts';
 import { createSessionsPage } from './sessions-page.ts';
-import { createSignInPages } from './sign-in.ts';
+import { createSignInPages, developerAuthorizePath, type SignInPages } from './sign-in.ts';
 
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void;
 
@@ -86,6 +87,16 @@ function libraryHandler(provider: Provider, parts: OAuthParts): Handler {
   };
 }
 
+/** The developer console's paths (specification section 4.4). */
+function developerPages(parts: OAuthParts, browser: Browser, signIn: SignInPages): Routing['pages'] {
+  if (parts.developers === undefined) return {};
+  const developer = createDeveloperPages(parts, browser, parts.developers);
+  return {
+    [developerAuthorizePath]: { GET: (req, res, query) => developer.show(req, res, query), POST: (req, res, query) => developer.submit(req, res, query) },
+    '/oauth2/developer/callback': { GET: (req, res, query) => signIn.callback(req, res, query) },
+  };
+}
+
 function routes(provider: Provider, parts: OAuthParts, authorizations: Authorizations): { readonly routing: Routing; readonly uidPages: UidPages } {
   const { issuer } = parts.options;
   const library = libraryHandler(provider, parts);
@@ -122,6 +133,7 @@ function routes(provider: Provider, parts: OAuthParts, authorizations: Authoriza
     '/oauth2/sign-in/redirect': { GET: (req, res, query) => signIn.redirect(req, res, query) },
     '/oauth2/device': { GET: (req, res, query) => device.show(req, res, query), POST: (req, res) => device.submit(req, res) },
     '/oauth2/callback': { GET: (req, res, query) => signIn.callback(req, res, query) },
+    ...developerPages(parts, browser, signIn),
     '/oauth2/sessions': { GET: (req, res) => sessions.show(req, res), POST: (req, res) => sessions.submit(req, res) },
   };
   const uidPages: UidPages = (name, uid) => (name === 'authorize' ? { GET: library } : { GET: (req, res) => interaction.show(req, res, uid), POST: (req, res) => interaction.submit(req, res, uid) });

@@ -65,7 +65,7 @@ function configuration(parts: OAuthParts): Configuration {
   const policy = (_ctx: KoaContextWithOIDC, client: Client, token: { clientId?: string | undefined }): Promise<boolean> => mayInspect(parts, client, token);
   const cookies = cookieNames(options.issuer);
   return {
-    adapter: createAdapterFactory({ ...parts, openDraft: (tx, draft) => openDraft(tx, parts, draft) }),
+    adapter: createAdapterFactory({ ...parts, openDraft: (tx, draft) => openDraft(tx, parts, ourClient(Provider.ctx!.oidc.client!)!, draft) }),
     jwks: { keys: [unusedKey()] },
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],

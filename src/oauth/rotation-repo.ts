@@ -1,4 +1,4 @@
-import type { Transaction } from '../database/index.ts';
+import { runSql, type Transaction } from '../database/index.ts';
 
 /** A refresh token that was exchanged a moment ago, for as long as the same request may be repeated (decision D3). */
 export interface Rotation {
@@ -13,17 +13,12 @@ export interface Rotation {
 
 /** False when the token was spent before. */
 export async function spendRefreshToken(tx: Transaction, tokenHash: string, now: number): Promise<boolean> {
-  return (await tx.sql('oidc_entry').where({ kind: 'RefreshToken', id_hash: tokenHash }).whereNull('consumed_at').update({ consumed_at: now })) === 1;
+  return (await runSql(tx, "UPDATE oidc_entry SET consumed_at = ? WHERE kind = 'RefreshToken' AND id_hash = ? AND consumed_at IS NULL RETURNING id_hash", [now, tokenHash])).length === 1;
 }
 
 export async function insertRotation(tx: Transaction, rotation: Rotation): Promise<void> {
-  await tx.sql('refresh_rotation').insert({
-    token_hash: rotation.tokenHash,
-    successor_hash: rotation.successorHash,
-    salt: rotation.salt,
-    request_hash: rotation.requestHash,
-    expires_at: rotation.expiresAt,
-  });
+  const { tokenHash, successorHash, salt, requestHash, expiresAt } = rotation;
+  await runSql(tx, 'INSERT INTO refresh_rotation (token_hash, successor_hash, salt, request_hash, expires_at) VALUES (?, ?, ?, ?, ?)', [tokenHash, successorHash, salt, requestHash, expiresAt]);
 }
 
 /**

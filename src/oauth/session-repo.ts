@@ -116,7 +116,7 @@ export async function insertSession(tx: Transaction, session: Session, subjectHa
 
 /** A session that is neither revoked nor over. */
 export async function findLiveSession(db: Queryable, id: string, now: number): Promise<Session | undefined> {
-  const row = await db.sql('tep_session').where({ id }).whereNull('revoked_at').andWhere('expires_at', '>', now).first<SessionRow | undefined>();
+  const [row] = await runSql<SessionRow>(db, 'SELECT * FROM tep_session WHERE id = ? AND revoked_at IS NULL AND expires_at > ?', [id, now]);
   return row === undefined ? undefined : fromRow(row);
 }
 

@@ -7,13 +7,15 @@ import { signInPage, type SignInMethod } from '../web/pages.ts';
 import { PageError, seeOther, sendPage, type Browser } from './browser.ts';
 import { insertSignInAttempt, takeSignInAttempt } from './browser-session-repo.ts';
 import type { OAuthParts } from './deps.ts';
+import { parseScopes } from './scopes.ts';
 
 /** How long somebody may take at MAS or at the homeserver's identity provider. */
 const attemptMs = 10 * 60_000;
 const verifierPurpose = 'sign-in-verifier';
-const paths = { signIn: '/oauth2/sign-in', redirect: '/oauth2/sign-in/redirect', callback: '/oauth2/callback' } as const;
+const paths = { signIn: '/oauth2/sign-in', redirect: '/oauth2/sign-in/redirect', callback: '/oauth2/callback', developerCallback: '/oauth2/developer/callback' } as const;
+export const developerAuthorizePath = '/oauth2/developer/authorize';
 /** What needs a signed-in user and can be come back to: nothing outside this server, ever. */
-const returnPaths: ReadonlySet<string> = new Set(['/oauth2/authorize', '/oauth2/consent', '/oauth2/device', '/oauth2/sessions']);
+const returnPaths: ReadonlySet<string> = new Set(['/oauth2/authorize', '/oauth2/consent', '/oauth2/device', '/oauth2/sessions', developerAuthorizePath]);
 
 /** Where to sign in, and where to go on afterwards. */
 export const signInPath = (returnTo: string): string => `${paths.signIn}?${new URLSearchParams({ return_to: returnTo }).toString()}`;
@@ -51,7 +53,15 @@ type Done = (req: IncomingMessage, res: ServerResponse, userId: UserId, returnTo
 /** Signing in elsewhere, at MAS or at the homeserver's identity provider, and coming back. */
 function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
   const { signIn, options, clock, database, keyRing, limits } = parts;
-  const callback = options.issuer + paths.callback;
+  /** Developers come back to an address of their own, which a homeserver can so tell apart (section 4.4.1). */
+  const callbackFor = (returnTo: string): string => options.issuer + (returnTo.startsWith(developerAuthorizePath) ? paths.developerCallback : paths.callback);
+  /** The mini-app for which MAS is asked for the user's Matrix powers: one that is asking for `messaging:send` now. */
+  const actingApp = async (returnTo: string): Promise<string | undefined> => {
+    const { pathname, searchParams } = new URL(returnTo, options.issuer);
+    if (parts.actFor === undefined || pathname !== '/oauth2/authorize' || !parseScopes(searchParams.get('scope') ?? undefined).includes('messaging:send')) return undefined;
+    const client = await parts.clients.findClient(searchParams.get('client_id') ?? '');
+    return client?.registeredScopes.includes('messaging:send') === true ? client.miniappId : undefined;
+  };
   return {
     async start(req: IncomingMessage, res: ServerResponse, query: URLSearchParams): Promise<void> {
       const returnTo = checkedReturn(options.issuer, query.get('return_to'));
@@ -63,7 +73,7 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
       const state = newSecret('');
       const codeVerifier = newSecret('');
       const stateHash = sha256Hex(state);
-      const location = await signIn.start({ way: offered.kind, providerId, state, codeVerifier, callback });
+      const location = await signIn.start({ way: offered.kind, providerId, state, codeVerifier, callback: callbackFor(returnTo), actForUser: (await actingApp(returnTo)) !== undefined });
       await insertSignInAttempt(database, {
         stateHash,
         browserHash: browser.browserHash(req, res),
@@ -80,7 +90,9 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
       const attempt = await takeSignInAttempt(database, stateHash, browser.browserHash(req, res), clock.now());
       if (attempt === undefined) throw new PageError(400, 'This sign-in is too old', 'Go back to the app and start again.');
       const codeVerifier = keyRing.open(verifierPurpose, attempt.sealedVerifier, stateHash);
-      const userId = await signIn.finish({ way: attempt.way as RedirectWay, codeVerifier, callback, query });
+      const app = await actingApp(attempt.returnTo);
+      const { userId, tokens } = await signIn.finish({ way: attempt.way as RedirectWay, codeVerifier, callback: callbackFor(attempt.returnTo), query, actForUser: app !== undefined });
+      if (app !== undefined && tokens !== undefined) await parts.actFor!.keep(userId, app, tokens);
       return done(req, res, userId, attempt.returnTo);
     },
   };
@@ -88,7 +100,7 @@ function createRedirects(parts: OAuthParts, browser: Browser, done: Done) {
 
 /** Signing in on our pages with the homeserver (specification section 16.10): by MAS, legacy SSO, or a password as the last resort. */
 export function createSignInPages(parts: OAuthParts, browser: Browser): SignInPages {
-  const { signIn, options, limits } = parts;
+  const { signIn, options, limits, developers } = parts;
   const methodOf = (way: SignInWay, returnTo: string): SignInMethod => {
     if (way.kind === 'password') return { kind: 'password' };
     const query = new URLSearchParams({ way: way.kind, return_to: returnTo, ...(way.kind === 'sso' && way.providerId !== undefined ? { provider: way.providerId } : {}) });
@@ -97,6 +109,7 @@ export function createSignInPages(parts: OAuthParts, browser: Browser): SignInPa
   /** For whom: its name, and where the form may lead in the end (Chromium holds every redirect after a form to the policy). */
   const destination = async (returnTo: string): Promise<{ clientName: string; formActions: string[] }> => {
     const { searchParams } = new URL(returnTo, options.issuer);
+    if (returnTo.startsWith(developerAuthorizePath)) return { clientName: 'the developer console', formActions: searchParams.getAll('redirect_uri').filter((uri) => developers?.isTarget(searchParams.get('client_id') ?? '', uri)) };
     const client = await parts.clients.findClient(searchParams.get('client_id') ?? '');
     return { clientName: client?.name ?? 'your mini-apps', formActions: (client?.redirectUris ?? []).filter((uri) => uri === searchParams.get('redirect_uri')) };
   };

@@ -8,7 +8,7 @@ export interface HttpAnswer {
 }
 
 export interface BoundedRequest {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   /** For everything: connecting, waiting and reading. */

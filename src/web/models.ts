@@ -65,6 +65,14 @@ export interface ConsentModel extends FormModel {
   readonly error?: string;
 }
 
+/** Posts `decision`. */
+export interface DeveloperModel extends FormModel {
+  readonly userId: string;
+  /** Host to which the browser goes on. */
+  readonly destination: string;
+  readonly signOutHref: string;
+}
+
 /** Posts `user_code`. */
 export interface DeviceCodeModel extends FormModel {
   readonly userCode?: string;

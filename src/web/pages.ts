@@ -1,5 +1,6 @@
 /** The pages that people see: each a pure function from what it shows to a whole HTML document. Send them with pageHeaders(). */
 export { consentPage } from './consent.ts';
+export { developerPage } from './developer.ts';
 export { deviceCodePage, deviceConfirmPage } from './device.ts';
 export { pageHeaders, type PageHeaderOptions } from './headers.ts';
 export { donePage, errorPage } from './message.ts';

@@ -96,6 +96,15 @@ describe('tmcp doctor, with the registration that "tmcp register" made', functio
     expect(checks.get('registration')?.summary).to.contain('@_tmcp:other.test');
   });
 
+  it('finds a developer console without a secret once others can reach it', async () => {
+    const outside = { ...env, TMCP_SERVER_PUBLIC_URL: 'https://tmcp.example.org' };
+    const { checks } = await diagnose(outside);
+    expect(checks.get('developer-console')).to.deep.include({ status: 'warning', mend: 'set developers.console.client_secret (or its _FILE) and give it to the console' });
+    const secret = 'the-console-secret-of-this-test';
+    secrets.push(secret);
+    expect((await diagnose({ ...outside, TMCP_DEVELOPERS_CONSOLE_CLIENT_SECRET: secret })).checks.get('developer-console')?.status).to.equal('ok');
+  });
+
   it('finds an as_token that the homeserver does not know', async () => {
     const { code, checks, names } = await diagnose({ ...env, TMCP_HOMESERVER_REGISTRATION: variant('new-tokens.yaml', { as_token: 'another-as-token' }) });
     expect(code).to.equal(1);

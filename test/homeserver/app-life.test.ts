@@ -36,7 +36,7 @@ describe('the whole life of a mini-app on a real homeserver', function () {
   let store: string;
   let id: string;
   let secret: string;
-  const hooks = new ReceivedLog<Hook>(({ event, data }) => `${event} ${String(data.status ?? data.state ?? '')}`);
+  const hooks = new ReceivedLog<Hook>(({ event, data }) => `${event} ${JSON.stringify(data.status ?? data.state ?? '')}`);
 
   before(async function () {
     merchant = await startServer((req, res) => {

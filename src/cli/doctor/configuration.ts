@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { ConfigError, loadConfig, loadRegistration, usesDevelopmentTokens, type Config, type Registration } from '../../config/index.ts';
+import { ConfigError, isLoopbackUrl, loadConfig, loadRegistration, usesDevelopmentTokens, type Config, type Registration } from '../../config/index.ts';
 import { failed, ok, skipped, warning, type Finding, type NamedFinding } from './check.ts';
 
 /** The configuration as far as it can be used, and what was found on the way. */
@@ -31,6 +31,13 @@ function judgeRegistration(path: string, registration: Registration): Finding {
   return warning(`${path}: others on this machine can read it (mode ${mode.toString(8).padStart(4, '0')})`, `chmod 600 ${path}`);
 }
 
+/** Section 4.4.9: the console is a trusted service with a secret of its own. Without one, whoever has a developer's Matrix token can act as it. */
+function judgeConsole({ server, developers }: Config): Finding {
+  if (developers.console.client_secret !== undefined) return ok('has a secret');
+  if (isLoopbackUrl(server.public_url)) return ok('has no secret, and only this machine reaches it');
+  return warning('has no secret: any program can ask for developer tokens in its name', 'set developers.console.client_secret (or its _FILE) and give it to the console');
+}
+
 const mendRegistration = 'make one with "tmcp register -u URL -f FILE", let the homeserver load it, and set homeserver.registration to it';
 
 /** Reads the configuration; when only the registration is wrong, the rest is still looked at. */
@@ -55,6 +62,7 @@ export function examineConfiguration(file: string | undefined): Examined {
     findings: [
       { name: 'configuration', ...ok(name) },
       { name: 'registration', ...(isUsable ? judgeRegistration(path, registration) : failed(whole.problem ?? '', mendRegistration)) },
+      { name: 'developer-console', ...judgeConsole(config) },
     ],
   };
 }

@@ -12,6 +12,7 @@ import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
 import * as releases from './0014-releases.ts';
 import * as reviews from './0015-reviews.ts';
+import * as matrixGrants from './0021-matrix-grants.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -32,4 +33,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0011-webhooks': webhooks,
   '0014-releases': releases,
   '0015-reviews': reviews,
+  '0021-matrix-grants': matrixGrants,
 };

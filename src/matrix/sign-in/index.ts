@@ -20,6 +20,29 @@ export interface RedirectStart {
   readonly codeVerifier: string;
   /** Our `/oauth2/callback`, without a query. */
   readonly callback: string;
+  /** Asks MAS for the right to act for the user, on a device of its own. */
+  readonly actForUser: boolean;
+}
+
+/** Tokens of the Matrix Authentication Service with which we act for a user (specification section 4.16). */
+export interface MatrixTokens {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly expiresInSeconds: number;
+}
+
+/** Who signed in; with tokens when they were asked for and given. */
+export interface SignedInUser {
+  readonly userId: UserId;
+  readonly tokens?: MatrixTokens;
+}
+
+/** What MAS does with tokens that it gave us. Throws ProofUnavailable. */
+export interface MatrixTokenService {
+  /** Undefined when the grant is over. */
+  refresh(refreshToken: string): Promise<MatrixTokens | undefined>;
+  /** Ends the grant with all its tokens and its device; one that is over already is no error (RFC 7009). */
+  revoke(refreshToken: string): Promise<void>;
 }
 
 export interface RedirectReturn {
@@ -27,11 +50,14 @@ export interface RedirectReturn {
   readonly codeVerifier: string;
   readonly callback: string;
   readonly query: URLSearchParams;
+  /** As at the start: then the tokens are handed over; otherwise what was obtained is given back at once. */
+  readonly actForUser: boolean;
 }
 
 /**
  * Signs users in with their homeserver. The Matrix id comes from MAS's introspection or from the homeserver's own login and
- * `whoami`, never from anybody else's claims (decision D1). What was obtained on the way is given back at once: no token stays.
+ * `whoami`, never from anybody else's claims (decision D1). What was obtained on the way is given back at once, unless MAS was
+ * asked for the right to act for the user.
  */
 export interface SignIn {
   /** Throws ProofUnavailable. */
@@ -39,9 +65,11 @@ export interface SignIn {
   /** Where to send the browser. Throws ProofUnavailable. */
   start(start: RedirectStart): Promise<URL>;
   /** Throws ProofRefused or ProofUnavailable. */
-  finish(back: RedirectReturn): Promise<UserId>;
+  finish(back: RedirectReturn): Promise<SignedInUser>;
   /** Throws ProofRefused, also where the homeserver has a better way, or ProofUnavailable. */
   withPassword(username: string, password: string): Promise<UserId>;
+  /** Undefined without MAS. */
+  readonly tokens: MatrixTokenService | undefined;
 }
 
 export interface SignInOptions {
@@ -59,8 +87,9 @@ export function createSignIn(options: SignInOptions): SignIn & { close(): Promis
   return {
     ways: () => (mas === undefined ? homeserver.ways() : Promise.resolve([{ kind: 'mas', label: 'Continue with your homeserver' }])),
     start: (start) => (mas === undefined ? Promise.resolve(homeserver.start(start)) : mas.start(start)),
-    finish: (back) => (mas === undefined ? homeserver.finish(back) : mas.finish(back)),
+    finish: (back) => (mas === undefined ? homeserver.finish(back).then((userId) => ({ userId })) : mas.finish(back)),
     withPassword: (username, password) => homeserver.withPassword(username, password, mas === undefined),
+    tokens: mas,
     close: () => connections.close(),
   };
 }

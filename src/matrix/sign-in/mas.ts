@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { errorText } from '../../kernel/errors.ts';
-import type { UserId } from '../../kernel/ids.ts';
+import { randomSuffix, type UserId } from '../../kernel/ids.ts';
 import type { Log } from '../../kernel/log.ts';
 import { boundedRequest, type HttpAnswer, type HttpConnections } from '../../security/http-request.ts';
 import { ProofRefused, ProofUnavailable } from '../proof/index.ts';
 import { acceptUser } from '../proof/local-users.ts';
 import { basicCredentials } from '../proof/mas.ts';
-import { ask, jsonObject, upstreamLimits } from '../proof/upstream.ts';
+import { ask, jsonObject, upstreamLimits, type JsonObject } from '../proof/upstream.ts';
 import { withSlash } from '../proof/whoami.ts';
-import type { RedirectReturn, RedirectStart } from './index.ts';
+import type { MatrixTokens, RedirectReturn, RedirectStart, SignedInUser } from './index.ts';
 
 export interface MasLoginOptions {
   readonly issuer: string;
@@ -35,7 +35,18 @@ function metadataOf({ issuer, connections }: MasLoginOptions): (endpoint: Endpoi
 
 const challengeOf = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url');
 
-/** Signs in as a relying party of the Matrix Authentication Service: authorization code with PKCE, for the scope `openid` only. */
+/** As deployed versions of MAS know it (MSC2967). */
+const scopePrefix = 'urn:matrix:org.matrix.msc2967.client';
+const apiScope = `${scopePrefix}:api:*`;
+/** A device of its own: sending needs one for its transaction ids, and the user can see and end it. */
+const newDeviceScope = (): string => `${scopePrefix}:device:TMCP${randomSuffix(12).toUpperCase()}`;
+
+function tokensOf({ access_token: accessToken, refresh_token: refreshToken, expires_in: expiresInSeconds }: JsonObject): MatrixTokens | undefined {
+  if (typeof accessToken !== 'string' || typeof refreshToken !== 'string') return undefined;
+  return { accessToken, refreshToken, expiresInSeconds: typeof expiresInSeconds === 'number' ? expiresInSeconds : 0 };
+}
+
+/** Signs in as a relying party of the Matrix Authentication Service: authorization code with PKCE, for the scope `openid` and, where it is wanted, the user's Matrix powers. */
 export function createMasLogin(options: MasLoginOptions) {
   const { issuer, clientId, clientSecret, domain, connections, log } = options;
   const endpoint = metadataOf(options);
@@ -53,14 +64,20 @@ export function createMasLogin(options: MasLoginOptions) {
     return acceptUser(`@${introspected.username}:${domain}`, (serverName) => serverName === domain);
   };
 
+  const revoke = async (fields: { token: string; token_type_hint: string }): Promise<void> => {
+    const { status } = await post('revocation_endpoint', fields);
+    if (status !== 200) throw new ProofUnavailable(`MAS answered ${status} to a revocation`);
+  };
+
   return {
-    async start({ state, codeVerifier, callback }: RedirectStart): Promise<URL> {
+    async start({ state, codeVerifier, callback, actForUser }: RedirectStart): Promise<URL> {
       const url = await endpoint('authorization_endpoint');
-      const parameters = { response_type: 'code', client_id: clientId, redirect_uri: callback, scope: 'openid', state, code_challenge: challengeOf(codeVerifier), code_challenge_method: 'S256' };
+      const scope = actForUser ? `openid ${apiScope} ${newDeviceScope()}` : 'openid';
+      const parameters = { response_type: 'code', client_id: clientId, redirect_uri: callback, scope, state, code_challenge: challengeOf(codeVerifier), code_challenge_method: 'S256' };
       for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
       return url;
     },
-    async finish({ query, codeVerifier, callback }: RedirectReturn): Promise<UserId> {
+    async finish({ query, codeVerifier, callback, actForUser }: RedirectReturn): Promise<SignedInUser> {
       const said = query.get('iss');
       // RFC 9207: an answer of another authorization server is not for us.
       if (said !== null && withSlash(said) !== withSlash(issuer)) throw new ProofRefused('unknown_token');
@@ -68,13 +85,26 @@ export function createMasLogin(options: MasLoginOptions) {
       if (code === null) throw new ProofRefused('unknown_token');
       const answer = await post('token_endpoint', { grant_type: 'authorization_code', code, redirect_uri: callback, code_verifier: codeVerifier });
       if (answer.status === 400) throw new ProofRefused('unknown_token');
-      const { access_token: token } = jsonObject(answer, 'MAS');
+      const body = jsonObject(answer, 'MAS');
+      const { access_token: token } = body;
       if (typeof token !== 'string') throw new ProofUnavailable('MAS gave no access token');
+      const tokens = actForUser ? tokensOf(body) : undefined;
+      let isKept = false;
       try {
-        return await userOf(token);
+        const userId = await userOf(token);
+        isKept = tokens !== undefined;
+        return { userId, ...(tokens === undefined ? {} : { tokens }) };
       } finally {
-        await post('revocation_endpoint', { token, token_type_hint: 'access_token' }).catch((error: unknown) => log.warn({ error: errorText(error) }, 'the token of a sign-in could not be revoked'));
+        if (!isKept) await revoke({ token, token_type_hint: 'access_token' }).catch((error: unknown) => log.warn({ error: errorText(error) }, 'the token of a sign-in could not be revoked'));
       }
     },
+    async refresh(refreshToken: string): Promise<MatrixTokens | undefined> {
+      const answer = await post('token_endpoint', { grant_type: 'refresh_token', refresh_token: refreshToken });
+      if (answer.status === 400) return undefined;
+      const tokens = tokensOf(jsonObject(answer, 'MAS'));
+      if (tokens === undefined) throw new ProofUnavailable('MAS refreshed without giving both tokens');
+      return tokens;
+    },
+    revoke: (refreshToken: string): Promise<void> => revoke({ token: refreshToken, token_type_hint: 'refresh_token' }),
   };
 }

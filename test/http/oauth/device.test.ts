@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Browser, formOf, signIn, type Page } from './browser.ts';
 import { onEachDatabase } from './databases.ts';
-import { alice, basic, bob, createWorld, exchange, hour, limits, me, postForm, secrets, type Answer, type Instance, type World } from './support.ts';
+import { alice, basic, bob, call, createWorld, exchange, hour, limits, me, postForm, secrets, type Answer, type Instance, type World } from './support.ts';
 
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 
@@ -183,6 +183,26 @@ onEachDatabase('device authorization (RFC 8628)', (fresh) => {
     for (const [what, [fields, error]] of Object.entries(refused)) {
       it(`with ${what} is refused`, async () => expectError(await request(fields), error));
     }
+  });
+
+  it('opens nothing when what the user had granted before is withdrawn while they answer', async () => {
+    await world.close();
+    let meanwhile: () => Promise<unknown> = () => Promise.resolve();
+    await begin({
+      deps: {
+        mayNameRoom: async () => {
+          await meanwhile();
+          return true;
+        },
+      },
+    });
+    const before = await request({ scope: 'user:read' });
+    await browser.submit(await confirmation(before.body.user_code), { user_code: String(before.body.user_code), decision: 'approve', scope: ['user:read'] });
+    const { body } = await request({ scope: 'user:read wallet:pay', miniapp_context: '{"room_id":"!chat:example.org"}' });
+    const page = await confirmation(body.user_code);
+    meanwhile = () => call(`${world.first.url}/api/v1/auth/revoke`, { method: 'POST', headers: { authorization: 'Bearer syt_alice', 'content-type': 'application/json' }, body: JSON.stringify({ miniapp_id: 'ma_game', scopes: ['user:read'] }) });
+    expect((await browser.submit(page, { user_code: String(body.user_code), decision: 'approve', scope: ['wallet:pay'] })).status).to.equal(400);
+    expect(await world.first.database.sql('tep_session').whereNull('revoked_at').select('*')).to.deep.equal([]);
   });
 
   it('for an unapproved app is for its owners (decision D23)', async () => {

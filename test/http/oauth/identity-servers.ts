@@ -17,7 +17,11 @@ export interface IdentityServers {
   flows: readonly object[];
   /** Login token, or authorization code of MAS with the challenge that it is bound to → localpart. */
   readonly loginTokens: Map<string, string>;
-  readonly codes: Map<string, { readonly challenge: string; readonly username: string }>;
+  readonly codes: Map<string, { readonly challenge: string; readonly username: string; readonly actFor?: true }>;
+  /** Refresh tokens of MAS that are in force → user name; each counts once. */
+  readonly refreshTokens: Map<string, string>;
+  /** Messages that the homeserver took, with who sent them; by sender and transaction id, each once. */
+  readonly messages: Map<string, { readonly sender: string; readonly roomId: string; readonly content: Record<string, unknown> }>;
   /** Access tokens that were made by signing in, and have not been ended. */
   readonly devices: Set<string>;
   /** Rooms that our bot is in, when the test has any: then the homeserver is one that is there. */
@@ -73,17 +77,59 @@ async function logIn(servers: IdentityServers, req: IncomingMessage, res: Server
   send(res, 200, { user_id: `@${localpart}:example.org`, access_token: token, device_id: `DEVICE${devicesMade}` });
 }
 
-/** MAS's token endpoint: a code once, with the verifier that fits. */
-async function redeem(servers: IdentityServers, form: URLSearchParams, res: ServerResponse): Promise<void> {
+/** What MAS gives for a right to act for a user: the access token is one that the homeserver takes. */
+function giveTokens(servers: IdentityServers, username: string, res: ServerResponse): void {
+  const [token, refreshToken] = [`mat_acting_${(devicesMade += 1)}`, `mar_${devicesMade}`];
+  const scope = 'openid urn:matrix:org.matrix.msc2967.client:api:* urn:matrix:org.matrix.msc2967.client:device:TMCPDEVICE';
+  servers.introspection.set(token, { active: true, scope, client_id: masClient.clientId, username, token_type: 'access_token', sub: '01HULIDOFTHEUSER0000000000' });
+  servers.whoami.set(token, { user_id: `@${username}:example.org`, device_id: 'TMCPDEVICE', is_guest: false });
+  servers.refreshTokens.set(refreshToken, username);
+  send(res, 200, { access_token: token, refresh_token: refreshToken, token_type: 'Bearer', expires_in: 300, scope });
+}
+
+/** MAS's token endpoint: a code once, with the verifier that fits; a refresh token once. */
+function redeem(servers: IdentityServers, form: URLSearchParams, res: ServerResponse): void {
+  if (form.get('grant_type') === 'refresh_token') {
+    const username = servers.refreshTokens.get(form.get('refresh_token') ?? '');
+    servers.refreshTokens.delete(form.get('refresh_token') ?? '');
+    if (username === undefined) send(res, 400, { error: 'invalid_grant' });
+    else giveTokens(servers, username, res);
+    return;
+  }
   const code = servers.codes.get(form.get('code') ?? '');
   servers.codes.delete(form.get('code') ?? '');
   if (code?.challenge !== createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url')) {
     send(res, 400, { error: 'invalid_grant' });
     return;
   }
+  if (code.actFor === true) {
+    giveTokens(servers, code.username, res);
+    return;
+  }
   const token = `mat_signin_${(devicesMade += 1)}`;
   servers.introspection.set(token, { active: true, scope: 'openid', client_id: masClient.clientId, username: code.username, token_type: 'access_token', sub: '01HULIDOFTHEUSER0000000000' });
   send(res, 200, { access_token: token, token_type: 'Bearer', expires_in: 300, scope: 'openid' });
+}
+
+/** RFC 7009: an access token, or a refresh token with the access tokens that came of it. */
+function end(servers: IdentityServers, token: string): void {
+  servers.introspection.delete(token);
+  servers.whoami.delete(token);
+  if (servers.refreshTokens.delete(token)) for (const acting of servers.whoami.keys()) if (acting.startsWith('mat_acting_')) servers.whoami.delete(acting);
+}
+
+/** Synapse's `send`: by a user's token, or by the application service for one of its users. */
+async function take(servers: IdentityServers, req: IncomingMessage, url: URL, roomId: string, txnId: string, res: ServerResponse): Promise<void> {
+  const sender = url.searchParams.get('user_id') ?? servers.whoami.get(bearerOf(req))?.user_id;
+  let text = '';
+  for await (const chunk of req as AsyncIterable<Buffer>) text += chunk.toString();
+  if (sender === undefined) {
+    send(res, 401, { errcode: 'M_UNKNOWN_TOKEN', error: 'Token is not active' });
+    return;
+  }
+  const id = `${sender} ${txnId}`;
+  if (!servers.messages.has(id)) servers.messages.set(id, { sender, roomId, content: JSON.parse(text) as Record<string, unknown> });
+  send(res, 200, { event_id: `$event${[...servers.messages.keys()].indexOf(id)}` });
 }
 
 /** What Synapse answers about rooms to an application service's bot; 403 where it is not in the room, as there. */
@@ -111,6 +157,8 @@ async function answer(servers: IdentityServers, req: IncomingMessage, res: Serve
     send(res, servers.failWith, { errcode: 'M_UNKNOWN', error: 'Internal server error' });
     return;
   }
+  const [, sendIn, txnId] = /^\/_matrix\/client\/v3\/rooms\/([^/]+)\/send\/m\.room\.message\/([^/]+)$/.exec(url.pathname) ?? [];
+  if (sendIn !== undefined && txnId !== undefined) return take(servers, req, url, decodeURIComponent(sendIn), txnId, res);
   if (answerAboutRooms(servers, url.pathname, res)) return;
   switch (url.pathname) {
     case '/_matrix/client/v3/account/whoami': {
@@ -144,10 +192,10 @@ async function answer(servers: IdentityServers, req: IncomingMessage, res: Serve
       return;
     case '/oauth2/token':
       if (req.headers.authorization !== expectedBasic) send(res, 401, { error: 'invalid_client' });
-      else await redeem(servers, await bodyOf(req), res);
+      else redeem(servers, await bodyOf(req), res);
       return;
     case '/oauth2/revoke':
-      if (req.headers.authorization === expectedBasic) servers.introspection.delete((await bodyOf(req)).get('token') ?? '');
+      if (req.headers.authorization === expectedBasic) end(servers, (await bodyOf(req)).get('token') ?? '');
       send(res, 200, {});
       return;
     case '/oauth2/introspect':
@@ -170,6 +218,8 @@ export async function startIdentityServers(): Promise<IdentityServers> {
     flows: [{ type: 'm.login.password' }, { type: 'm.login.application_service' }],
     loginTokens: new Map(),
     codes: new Map(),
+    refreshTokens: new Map(),
+    messages: new Map(),
     devices: new Set(),
     introspection: new Map(),
     rooms: new Map(),

@@ -43,6 +43,25 @@ onEachDatabase('withdrawing what was granted (section 5.6)', (fresh) => {
   };
   const code = ({ status, body }: Answer): unknown[] => [status, (body.error as { code?: string } | undefined)?.code];
 
+  it('leaves no token that holds what was withdrawn, when exchanges run at the same moment on another instance', async () => {
+    const rival = await world.startRival();
+    for (let round = 0; round < 12; round += 1) {
+      await open();
+      const subjects = ['syt_alice', 'syt_alice_2'];
+      const [withdrawn, ...exchanged] = await Promise.all([
+        post('revoke', 'syt_alice', { miniapp_id: 'ma_game', scopes: ['wallet:pay'] }),
+        ...subjects.map((subject_token) => exchange(rival, { client_id: 'ma_game', subject_token, scope: all })),
+      ]);
+      expect(withdrawn.status).to.equal(200);
+      for (const { status, body } of exchanged) expect(body.error).to.equal(status === 200 ? undefined : 'consent_required');
+      world.clock.advance(1000);
+      for (const { body } of exchanged) {
+        const { status, body: principal } = await me(rival, body.access_token ?? 'none');
+        expect(status === 401 || !(principal.scopes as string[]).includes('wallet:pay'), `round ${round}`).to.equal(true);
+      }
+    }
+  });
+
   it('as a whole ends every session of that user and app at once; others live on', async () => {
     const mine = [await open(), await open('ma_game', 'syt_alice_2')];
     const others = [await open('ma_other'), await open('ma_game', 'syt_bob')];

@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+
+/**
+ * `npm test`: the suites in two processes side by side, those that mostly wait for other processes and those that mostly compute.
+ * With arguments: those files only, in one.
+ */
+
+/** Suites whose work is done by servers, browsers and homeservers of their own. */
+const waiting = ['browser', 'cli', 'faults', 'homeserver'];
+const computing = readdirSync(new URL('../test/', import.meta.url)).filter((folder) => folder !== 'support' && !waiting.includes(folder));
+
+const testsIn = (folders: readonly string[]): string[] => folders.map((folder) => `test/${folder}/**/*.test.ts`);
+
+interface Outcome {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** Runs mocha; its report is shown at once or kept until the end. */
+function run(args: readonly string[], show: boolean): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('mocha', args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) } });
+    const chunks: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        if (show) process.stdout.write(chunk);
+      });
+    }
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString('utf8') }));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal));
+  });
+}
+
+/** The numbers of the report's last line; a run that did not come to it has failed. */
+function countsOf({ output }: Outcome): number[] {
+  const numbers = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(output.slice(-200));
+  return numbers === null ? [0, 1, 0] : numbers.slice(1).map(Number);
+}
+
+const files = process.argv.slice(2);
+if (files.length > 0) {
+  process.exitCode = (await run(files, true)).code;
+} else {
+  const later = run(testsIn(waiting), false);
+  const outcomes = [await run(testsIn(computing), true), await later];
+  process.stdout.write(`\n${outcomes[1]!.output}`);
+  const [passed, failed, skipped] = outcomes.map(countsOf).reduce((sums, counts) => sums.map((sum, index) => sum + counts[index]!));
+  console.log(`\nBoth together:\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+  process.exitCode = outcomes.some(({ code }) => code !== 0) || failed !== 0 ? 1 : 0;
+}

@@ -1,0 +1,1 @@
+export { createProxying, type Proxying } from './proxying.ts';
