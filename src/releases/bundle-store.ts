@@ -71,6 +71,8 @@ export interface S3Options {
   readonly path_style: boolean;
 }
 
+const putAttempts = 3;
+
 /** A bucket. The library is loaded when it is first needed. */
 export function createS3Store(options: S3Options): BundleStore {
   const load = async () => {
@@ -86,7 +88,15 @@ export function createS3Store(options: S3Options): BundleStore {
     async put(name, file) {
       const { sdk, client } = await s3();
       const { size } = await stat(file);
-      await client.send(new sdk.PutObjectCommand({ ...at(name), Body: createReadStream(file), ContentLength: size, ContentType: 'application/octet-stream' }));
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          // The library can't try a stream again by itself.
+          await client.send(new sdk.PutObjectCommand({ ...at(name), Body: createReadStream(file), ContentLength: size, ContentType: 'application/octet-stream' }));
+          return;
+        } catch (error) {
+          if (attempt === putAttempts || ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode ?? 0) < 500) throw error;
+        }
+      }
     },
     async open(name, range) {
       const { sdk, client } = await s3();
