@@ -1,4 +1,4 @@
-import { insertRows, type Database, type Queryable, type Transaction } from '../database/index.ts';
+import { insertRows, runSql, type Database, type Queryable, type Transaction } from '../database/index.ts';
 import type { Job, NewJob } from './types.ts';
 
 interface JobRow {
@@ -26,9 +26,6 @@ export type BegunJob = Omit<Job, 'body'> & { readonly bodyText: string };
 
 const jobColumns = { id: 'text', stream: 'text', pos: 'bigint', kind: 'text', body: 'text', state: 'text', attempts: 'bigint', next_at: 'bigint', created_at: 'bigint' } as const;
 
-const rowsOf = (db: Queryable, result: unknown): Record<string, unknown>[] =>
-  (db.dialect === 'postgres' ? (result as { rows: Record<string, unknown>[] }).rows : result) as Record<string, unknown>[];
-
 /** Takes `count` positions at the end of each stream, under the stream row's lock: a serial would not be commit order. */
 async function takePositions(tx: Transaction, streams: ReadonlyMap<string, NewJob[]>, now: number): Promise<Map<string, number>> {
   const wanted = [...streams.entries()].map(([stream, jobs]) => ({ stream, next_pos: jobs.length, ready_at: jobs[0]?.runAt ?? now, fence: now }));
@@ -36,13 +33,14 @@ async function takePositions(tx: Transaction, streams: ReadonlyMap<string, NewJo
     tx.dialect === 'postgres'
       ? 'SELECT stream, next_pos, ready_at, fence FROM json_to_recordset(?::json) AS r(stream text, next_pos bigint, ready_at bigint, fence bigint) ORDER BY stream'
       : `SELECT value ->> 'stream', value ->> 'next_pos', value ->> 'ready_at', value ->> 'fence' FROM json_each(?) WHERE true`;
-  const result: unknown = await tx.sql.raw(
+  const rows = await runSql<{ stream: string; next_pos: number }>(
+    tx,
     `INSERT INTO job_stream (stream, next_pos, ready_at, fence) ${source}
      ON CONFLICT (stream) DO UPDATE SET next_pos = job_stream.next_pos + excluded.next_pos, ready_at = COALESCE(job_stream.ready_at, excluded.ready_at)
      RETURNING stream, next_pos`,
     [JSON.stringify(wanted)],
   );
-  return new Map(rowsOf(tx, result).map((row) => [row.stream as string, Number(row.next_pos) - (streams.get(row.stream as string)?.length ?? 0)]));
+  return new Map(rows.map((row) => [row.stream, row.next_pos - (streams.get(row.stream)?.length ?? 0)]));
 }
 
 /** Appends jobs to their streams. A job whose id is known already is left out. */
