@@ -3,7 +3,6 @@ import type { MiniApp } from '../miniapps/index.ts';
 import type { Bundles, Version } from '../releases/index.ts';
 import type { GuardedFetch } from '../security/guarded-fetch.ts';
 import type { Advisory, Material } from './checks/index.ts';
-import { elementsOf } from './checks/html.ts';
 
 export interface MaterialDependencies {
   readonly bundles: Pick<Bundles, 'each'>;
@@ -49,6 +48,8 @@ const headerOf = (value: string | string[] | undefined): string | undefined => (
 async function fromAddress({ fetch }: MaterialDependencies['guardedFetch'], address: string): Promise<Found> {
   const page = await fetch(address, { maxBytes: maxFileBytes });
   if (page.status !== 200) return { files: {}, skipped: [], missing: `the entry page answered ${page.status}` };
+  // The parser is loaded with the first page: an idle server does without its memory.
+  const { elementsOf } = await import('./checks/html.ts');
   const html = page.body.toString('utf8');
   const files: Record<string, string> = { [entry]: html };
   const skipped: string[] = [];

@@ -1,8 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { blankReport } from './run.ts';
+import { blankReport } from './report.ts';
 import type { Material, Report } from './types.ts';
 
-export { blankReport } from './run.ts';
 export type { Advisory, Material, Report } from './types.ts';
 
 const maxHeapMb = 512;

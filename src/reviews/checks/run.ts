@@ -4,10 +4,10 @@ import { checkPolicy } from './policy.ts';
 import { checkScopes } from './scopes.ts';
 import { checkSecrets } from './secrets.ts';
 import { checkSecureResources } from './secure-resources.ts';
-import { checkNames, notRun, type CheckName, type CheckResult, type Finding, type Material, type Outcome, type Report } from './types.ts';
+import { reportOf } from './report.ts';
+import { checkNames, notRun, type CheckName, type Material, type Outcome, type Report } from './types.ts';
 
 const ofFiles: readonly CheckName[] = ['csp_valid', 'https_only', 'no_credentials', 'no_obfuscation'];
-const maxFindings = 200;
 
 const checks: Readonly<Record<CheckName, (material: Material) => Outcome | Promise<Outcome>>> = {
   csp_valid: checkPolicy,
@@ -29,21 +29,6 @@ async function outcomeOf(name: CheckName, material: Material): Promise<Outcome> 
     return notRun(`the check failed: ${(error as Error).message.slice(0, 200)}`);
   }
 }
-
-export function reportOf(outcomes: readonly (readonly [CheckName, Outcome])[]): Report {
-  const results: Partial<Record<CheckName, CheckResult>> = {};
-  const reasons: Partial<Record<CheckName, string>> = {};
-  const warnings: Finding[] = [];
-  for (const [name, { result, findings, why }] of outcomes) {
-    results[name] = result;
-    if (why !== undefined) reasons[name] = why;
-    warnings.push(...findings);
-  }
-  return { checks: results as Report['checks'], warnings: warnings.slice(0, maxFindings), not_run: reasons };
-}
-
-/** Nothing could be looked at at all. */
-export const blankReport = (why: string): Report => reportOf(checkNames.map((name) => [name, notRun(why)] as const));
 
 export async function runChecks(material: Material): Promise<Report> {
   const outcomes: [CheckName, Outcome][] = [];
