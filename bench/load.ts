@@ -57,6 +57,7 @@ class Connection {
 export interface Load {
   readonly perSecond: number;
   readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
 /** Sends `count` requests, `inFlight` at a time, and measures. */
@@ -77,5 +78,5 @@ export async function drive(port: number, count: number, inFlight: number, next:
   const seconds = (performance.now() - begin) / 1000;
   for (const connection of connections) connection.close();
   latencies.sort();
-  return { perSecond: count / seconds, p50Ms: latencies[Math.floor(count / 2)]! };
+  return { perSecond: count / seconds, p50Ms: latencies[Math.floor(count / 2)]!, p99Ms: latencies[Math.floor(count * 0.99)]! };
 }

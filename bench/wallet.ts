@@ -14,12 +14,12 @@ import { inTurns, type Measurement } from './support.ts';
 
 const perRound = 400;
 const rounds = 5;
-const people = 20;
+export const people = 20;
 const usd = asCurrency('USD');
-const user = (n: number): UserId => asUserId(`@user${n % people}:bench.test`);
+export const user = (n: number): UserId => asUserId(`@user${n % people}:bench.test`);
 
 /** Runs `work` for each of `items`, some at a time. Returns how many a second. */
-async function rateOf<T>(items: readonly T[], inFlight: number, work: (item: T) => Promise<unknown>): Promise<number> {
+export async function rateOf<T>(items: readonly T[], inFlight: number, work: (item: T) => Promise<unknown>): Promise<number> {
   const started = performance.now();
   let next = 0;
   const run = async (): Promise<void> => {
@@ -30,7 +30,7 @@ async function rateOf<T>(items: readonly T[], inFlight: number, work: (item: T) 
 }
 
 /** The least that a transfer can be: two balances and two rows, durable, with statements that are compiled once. */
-function bareLedger(directory: string) {
+export function bareLedger(directory: string) {
   const database = new SqliteDatabase(join(directory, 'bare.db'));
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
     CREATE TABLE account (id text PRIMARY KEY, balance integer NOT NULL CHECK (balance >= 0)) WITHOUT ROWID;
@@ -66,7 +66,7 @@ async function realTransfers(directory: string) {
     sharedRooms: { requireShared: () => Promise.resolve({ roomId, isEncrypted: false, members: new Map() }), isKnownEncrypted: () => Promise.resolve(false) },
     proofs: { methodsOf: () => Promise.resolve(['pin']), prove: () => Promise.resolve({ spend: () => Promise.resolve() }) },
     activation: { send: () => Promise.resolve() },
-    mayHaveWallet: () => true,
+    notices: { publish: () => {} }, mayHaveWallet: () => true,
     policy: { acceptance: 'never', acceptanceAbove: 0, confirmMs: 3_600_000, acceptanceMs: 1000, secondEvent: false },
   });
   const offer = (): Promise<{ id: string; payer: UserId }[]> =>

@@ -1,32 +1,40 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import express, { type Express } from 'express';
+import { administrationRoutes } from './administration.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
-import { createInstalls, launchCommand, storeRoutes } from './catalog/index.ts';
+import { capabilityRoutes } from './capabilities/index.ts';
+import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
-import type { Database, Transaction } from './database/index.ts';
-import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Whitelist } from './developers/index.ts';
+import { createWakes, type Database, type SharedWakes, type Transaction } from './database/index.ts';
+import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
+import type { LoopReport } from './kernel/loop-health.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver } from './matrix/index.ts';
-import { buildDistribution } from './distribution.ts';
+import { buildDistribution, type Distribution } from './distribution.ts';
+import { buildNotices, buildStorage } from './live.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
+import type { RoomCommand } from './matrix/port.ts';
 import type { UserProof } from './matrix/proof/index.ts';
 import type { SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { buildMoney } from './money.ts';
-import { adoptPreinstalled, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppAudit, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppAudit, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { noticeRoutes, type Notices } from './notices/index.ts';
 import type { Proxying } from './proxying/index.ts';
-import { createOAuth, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
-import { auditRoutes, createAudit, sealingKind } from './security/audit/index.ts';
+import { createAudit, sealingKind } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
-import { createStorage, resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { resealKind, storageRoutes, type Storage } from './storage/index.ts';
+import { buildAdministration, buildCatalog, buildMirror, offerOf } from './store.ts';
+import { isSuspended } from './users/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
@@ -54,6 +62,7 @@ export interface App {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** For account erasure: `storage.erase`. */
   readonly storage: Storage;
+  readonly notices: Notices;
   /** For administrators on the command line. */
   readonly whitelist: Whitelist;
   readonly admins: AdminTokens;
@@ -87,19 +96,20 @@ function buildMatrix(deps: AppDependencies) {
   const facts = new RoomFacts({ clock, homeserver });
   const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit };
+  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createWakes(database, clock, deps.log) };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { queue, events, names, audit }: Matrix, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks) {
-  const { config, database, clock, keyRing } = deps;
+function buildMiniApps(deps: AppDependencies, { queue, events, names, audit, wakes }: Matrix, mirror: Mirror, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks) {
+  const { database, clock, keyRing } = deps;
   const auditApp = (tx: Transaction, { action, by, miniappId, details }: MiniAppAudit): Promise<void> => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details });
-  const distribution = buildDistribution({ ...deps, queue, events, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, isAskedFor: (scope) => scopeDefinitions[scope]?.preApproved !== true, miniapps: () => miniapps, webhooks });
+  const distribution = buildDistribution({ ...deps, queue, events, mirror, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, isAskedFor: (scope) => scopeDefinitions[scope]?.preApproved !== true, miniapps: () => miniapps, webhooks });
   const miniapps = createMiniApps({
     ...distribution,
     database,
     clock,
+    wakes,
     events,
     seal: (plaintext, belongsTo) => keyRing.seal('webhook-secret', plaintext, belongsTo),
     miniappUser: (miniappId) => names.miniappUser(miniappId),
@@ -107,7 +117,7 @@ function buildMiniApps(deps: AppDependencies, { queue, events, names, audit }: M
     endSessions,
     keepSigningWith: (tx, miniappId, sealed, overlapMs) => webhooks().keepSigningWith(tx, miniappId, sealed, overlapMs),
     audit: auditApp,
-    maxStateApps: config.catalog.max_state_apps,
+    mirror,
   });
   return { miniapps, distribution };
 }
@@ -122,7 +132,7 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
     clock,
     queue,
     guardedFetch,
-    findEndpoint: (miniappId, tx) => miniapps.webhookOf(miniappId, tx),
+    findEndpoint: (miniappId, tx, url) => miniapps.webhookOf(miniappId, tx, url),
     unseal: (sealed, miniappId) => keyRing.open('webhook-secret', sealed, miniappId),
     async tellDevelopers(tx, miniappId, problem) {
       const app = await miniapps.find(miniappId, tx);
@@ -163,13 +173,15 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, miniapps: MiniApps, webhooks: Webhooks, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
     ...users,
     ...(proxying.grants === undefined ? {} : { actFor: proxying.grants }),
     clients: clientsOf(miniapps),
+    isSuspended,
+    wakes,
     events,
     stepUp: {
       methodsOf: (userId) => mfa.methodsOf(userId),
@@ -179,7 +191,9 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit }: Matrix, min
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
       if (!remainingScopes.includes('messaging:send')) await proxying.end(tx, { userId, miniappId });
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
+      notices.publish(tx, { userId, kind: 'authorization.revoked', audience: miniappId, body: { miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason } });
     },
+    onScopesGranted: (tx, { userId, miniappId, scopes }) => notices.publish(tx, { userId, kind: 'authorization.granted', audience: miniappId, body: { miniapp_id: miniappId, scopes } }),
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -240,12 +254,13 @@ export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authen
   };
 }
 
-function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, metrics: () => Metrics) {
+function connect(deps: AppDependencies, matrix: Matrix, { miniapps, distribution }: Pick<Features, 'miniapps' | 'distribution'>, commands: readonly RoomCommand[], metrics: () => Metrics) {
   const { config, registration } = deps;
-  return connectMatrix({
+  const connection: MatrixConnection = connectMatrix({
     ...deps,
     ...matrix,
-    commands: [launchCommand({ clock: deps.clock, events: matrix.events, miniapps })],
+    commands,
+    messages: buildAdministration({ ...deps, audit: matrix.audit, moveIn: distribution.moveIn, homeserverState: () => connection.monitor.state().state }),
     checkContent: loadEventSchemas(new URL('events/', schemaFolder)),
     fillCatalogue: (tx) => miniapps.fillCatalogue(tx),
     miniappName: async (miniappId) => {
@@ -262,6 +277,7 @@ function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, metr
       paymentsDisplayName: config.appservice.payments_display_name,
     },
   });
+  return connection;
 }
 
 function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof Worker>[0]['kinds'], metrics: Metrics): Worker {
@@ -281,30 +297,29 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
   });
 }
 
-function buildStorage(deps: AppDependencies, { queue }: Matrix, oauth: OAuth): Storage {
-  const { storage } = deps.config;
-  return createStorage({
+/** The Matrix users that speak for mini-apps, and all that moves money. */
+function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, webhooks, oauth, mfa, notices, metrics }: { readonly miniapps: MiniApps; readonly webhooks: Webhooks; readonly oauth: OAuth; readonly mfa: Mfa; readonly notices: Notices; readonly metrics: () => Metrics }) {
+  const bots = createMiniAppBots({
     ...deps,
-    queue,
-    limits: { maxBytes: storage.max_bytes, maxValueBytes: storage.max_value_bytes, maxKeyBytes: storage.max_key_bytes, maxKeys: storage.max_keys, maxTtlMs: storage.max_ttl_seconds * 1000 },
-    pollIntervalMs: storage.poll_interval_ms,
-    tombstoneMs: storage.tombstone_days * dayMs,
-    requireSession: (tx, sessionId) => oauth.requireSession(tx, sessionId),
+    isOurs: (userId) => matrix.names.isOurs(userId),
+    proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId,
+    audit: (tx, { action, by, miniappId, details }) => matrix.audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
   });
+  const money = buildMoney({
+    ...{ ...deps, ...matrix, mfa, miniapps, webhooks, notices },
+    botOf: async (miniappId) => (await bots.find(miniappId))?.userId,
+    onPayment: (status) => metrics().countPayment(status),
+    proofs: deps.proofs ?? proofsOf(mfa),
+    limitShareOf: limitShareOf(mfa, deps.config.mfa.lowered_limits_percent / 100),
+  });
+  return { bots, money };
 }
 
-function buildInstalls(deps: AppDependencies, matrix: Matrix, { miniapps, oauth, storage }: { readonly miniapps: MiniApps; readonly oauth: OAuth; readonly storage: Storage }) {
-  return createInstalls({
-    ...deps,
-    ...matrix,
-    miniapps,
-    async cleanUp(tx, removed) {
-      // The sessions first: a write that is under way has then either been committed or will not be.
-      await oauth.withdraw(tx, removed, 'uninstall');
-      await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
-    },
-  });
-}
+/** The connection by which instances wake each other, where there can be any. */
+const instancesLoop = (wakes: SharedWakes): Readonly<Record<string, LoopReport>> => {
+  const health = wakes.health();
+  return health === undefined ? {} : { instances: health };
+};
 
 /** Limits on the bodies of operations that have one of their own (`x-body-limit`). */
 function bodyLimitsOf({ storage }: Config): Record<string, number> {
@@ -332,9 +347,44 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
   if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
   http.use(cors);
   if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) http.use(apiRouter({ contract: loadContract(new URL('openapi.yaml', schemaFolder)), routes, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  if (roles.has('api')) {
+    const contract = loadContract(new URL('openapi.yaml', schemaFolder));
+    http.use(apiRouter({ contract, routes: { ...routes, ...capabilityRoutes(offerOf(config, contract)) }, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
+  }
   http.use(notFound, errorHandler(log, clock));
   return http;
+}
+
+interface Features {
+  readonly miniapps: MiniApps;
+  readonly distribution: Distribution;
+  readonly bots: MiniAppBots;
+  readonly whitelist: Whitelist;
+  readonly organizations: Organizations;
+  readonly developers: { readonly console: Console; readonly tokens: DeveloperTokens };
+  readonly catalog: ReturnType<typeof buildCatalog>;
+  readonly storage: Storage;
+  readonly oauth: OAuth;
+  readonly mfa: Mfa;
+  readonly webhooks: Webhooks;
+  readonly notices: Notices;
+}
+
+/** Handlers by operation, of the features that bring none themselves. */
+function routesOf({ database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
+  return {
+    ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
+    ...distribution.routes,
+    ...botRoutes({ bots, miniapps }),
+    ...developerRoutes({ whitelist, organizations, clock }),
+    ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
+    ...catalog.routes,
+    ...storageRoutes({ storage, clock }),
+    ...noticeRoutes({ notices, isFirstParty: isReservedAudience }),
+    ...oauthRoutes(oauth),
+    ...mfaRoutes(mfa),
+    ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
+  };
 }
 
 /** Puts the house together, from the outside in: homeserver, features, worker, HTTP. Opens and starts nothing. */
@@ -346,43 +396,32 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const { miniapps, distribution } = buildMiniApps(deps, matrix, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
+  const mirror = buildMirror({ config, ...matrix });
+  const { miniapps, distribution } = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
+  const notices = buildNotices({ ...deps, ...matrix, oauth: () => oauth });
   const console = buildConsole(deps, miniapps);
   const proxying = buildProxying(deps, matrix, signIn);
-  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
   const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
-  const storage = buildStorage(deps, matrix, oauth);
-  const installs = buildInstalls(deps, matrix, { miniapps, oauth, storage });
-  const money = buildMoney({ ...deps, ...matrix, proofs: deps.proofs ?? proofsOf(mfa), limitShareOf: limitShareOf(mfa, config.mfa.lowered_limits_percent / 100) });
-  const connection = connect(deps, matrix, miniapps, () => metrics);
+  const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
+  const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });
+  const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics });
+  const connection = connect(deps, matrix, { miniapps, distribution }, [...catalog.commands, ...money.commands], () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
-  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('worker') ? worker.health() : {}) });
-  const metrics = createMetrics({ database, clock, homeserverState, loops });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now)] });
-  const jobs = { ...connection.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
+  const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count() });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now)] });
+  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
-  matrix.queue.onEnqueued(() => worker.wake());
+  matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
+  matrix.wakes.on('jobs', () => worker.wake());
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
-  const routes = {
-    ...operationsRoutes({ database, version: deps.version, homeserverState, loops }),
-    ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
-    ...distribution.routes,
-    ...developerRoutes({ whitelist, organizations, clock }),
-    ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
-    ...storeRoutes({ database, installs, miniapps }),
-    ...storageRoutes({ storage, clock }),
-    ...oauthRoutes(oauth),
-    ...mfaRoutes(mfa),
-    ...proxying.routes,
-    ...money.routes,
-    ...auditRoutes({ database }),
-    ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
-  };
+  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
 
   const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, routes, authenticators });
 
@@ -391,7 +430,7 @@ export function buildApp(deps: AppDependencies): App {
     metrics,
     worker,
     jobs,
-    storage,
+    storage, notices,
     whitelist,
     admins,
     homeserverState,
@@ -400,17 +439,18 @@ export function buildApp(deps: AppDependencies): App {
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
       await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      matrix.wakes.start();
       await connection.prepare();
-      await database.inTransaction((tx) => Promise.resolve(maintenance.schedule(tx)));
+      await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));
       if (roles.has('worker')) worker.start();
       // A homeserver that does not answer must not hold up the start.
       await Promise.race([connection.monitor.start(), delay(firstLookMs)]);
     },
-    release: () => storage.stopWaiting(),
+    release: () => [() => storage.stopWaiting(), () => notices.release()].forEach((end) => end()),
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close()]) await close();
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => matrix.wakes.stop()]) await close();
     },
   };
 }

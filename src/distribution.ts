@@ -1,12 +1,12 @@
-import { noteInstalledVersion } from './catalog/index.ts';
+import { noteInstalledVersion, type Mirror } from './catalog/index.ts';
 import type { Config } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import type { JobQueue } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import { asUserId, type MiniAppId, type UserId } from './kernel/ids.ts';
 import type { RoomEvents } from './matrix/port.ts';
-import type { AppStep, Followers, MiniApp, MiniAppAudit, MiniApps, Ownership } from './miniapps/index.ts';
-import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createReleaseKeys, createUpdates, createVersions, updateRoutes, removalKind, releaseRoutes, type Lifecycle, type VersionStep } from './releases/index.ts';
+import type { AppStep, Followers, MiniApp, MiniAppAudit, MiniApps, Ownership, Registrar } from './miniapps/index.ts';
+import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createReleaseKeys, createUpdates, createVersions, updateRoutes, removalKind, releaseRoutes, type CommandsFor, type Lifecycle, type VersionStep } from './releases/index.ts';
 import { checksKind, createAppeals, createReviews, reviewRoutes } from './reviews/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
@@ -19,6 +19,7 @@ export interface DistributionDependencies {
   readonly clock: Clock;
   readonly events: RoomEvents;
   readonly miniappUser: (miniappId: MiniAppId) => UserId;
+  readonly mirror: Mirror;
   readonly ownership: Ownership;
   readonly auditApp: (tx: Transaction, entry: MiniAppAudit) => Promise<void>;
   readonly isPrivilegedScope: (scope: string) => boolean;
@@ -45,7 +46,6 @@ export function buildDistribution(deps: DistributionDependencies) {
   const { store: where, s3, directory, max_bytes: maxBytes, max_unpacked_bytes: maxUnpackedBytes, max_files: maxFiles } = deps.config.bundles;
   const store = where === 's3' && s3 !== undefined ? createS3Store(s3) : createLocalStore(directory);
   const bundles = createBundles({ ...deps, store, directory, limits: { maxBytes, maxUnpackedBytes, maxFiles } });
-
 
   const tellApp = async (tx: Transaction, { app, command, from, reason }: AppStep): Promise<void> => {
     await deps.webhooks().send(tx, { miniappId: app.miniappId, event: 'app.status_changed', data: { miniapp_id: app.miniappId, status: app.status, previous_status: from, version: app.version, ...(reason === undefined ? {} : { reason }), timestamp: isoTime(app.updatedAt) } });
@@ -98,9 +98,13 @@ export function buildDistribution(deps: DistributionDependencies) {
     followers,
     tell: tellApp,
     lifecycle,
+    /** An administrator's word in a room: the same step as over HTTP, as part of the transaction that answers. */
+    moveIn: async (tx: Transaction, miniappId: string, by: Registrar, commandsFor: CommandsFor, reason?: string): Promise<MiniApp> => (await lifecycle.actIn(tx, await miniapps.lock(tx, miniappId), by, commandsFor, reason)).app,
     routes: { ...releaseRoutes({ ...deps, miniapps, lifecycle, versions, bundles }), ...bundleRoutes({ ...deps, bundles }), ...updateRoutes({ updates }), ...reviewRoutes({ miniapps, reviews, appeals, evidence: { maxBytes: evidence_max_bytes, maxFiles: evidence_max_files }, contactEmail }) },
     jobs: { [removalKind]: bundles.removing, [checksKind]: reviews.checking },
     chores: [bundles.tidyUp],
     close: () => Promise.all([store.close(), guardedFetch.close()]),
   };
 }
+
+export type Distribution = ReturnType<typeof buildDistribution>;

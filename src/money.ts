@@ -9,11 +9,16 @@ import { invalidField } from './kernel/errors.ts';
 import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
 import { asCurrency } from './kernel/money.ts';
 import type { OwnNames } from './matrix/index.ts';
-import type { RoomEvents, SharedRooms } from './matrix/port.ts';
+import type { RoomCommand, RoomEvents, SharedRooms } from './matrix/port.ts';
+import type { Mfa } from './mfa/index.ts';
+import type { MiniApps } from './miniapps/index.ts';
+import type { Notices } from './notices/index.ts';
+import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type PaymentStatus } from './payments/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
 import { activationPage, createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet } from './wallet/index.ts';
+import type { Webhooks } from './webhooks/index.ts';
 
 export interface MoneyDependencies {
   readonly config: Config;
@@ -28,6 +33,13 @@ export interface MoneyDependencies {
   /** As the wallet asks: less than 1 for a while after a factor was changed. */
   readonly limitShareOf: (userId: UserId, db: Queryable) => Promise<number>;
   readonly audit: Pick<Audit, 'record'>;
+  /** Payments take the signatures of registered devices, and challenges. */
+  readonly mfa: Pick<Mfa, 'proveTerms' | 'challenges'>;
+  readonly miniapps: MiniApps;
+  readonly webhooks: Pick<Webhooks, 'send'>;
+  readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
+  readonly onPayment: (status: PaymentStatus) => void;
+  readonly notices: Pick<Notices, 'publish'>;
 }
 
 /** The features that move money, put together. */
@@ -35,6 +47,8 @@ export interface Money {
   readonly wallet: Wallet;
   readonly routes: Routes;
   readonly jobs: Readonly<Record<string, JobKind>>;
+  /** Asked for by posting events in rooms. */
+  readonly commands: readonly RoomCommand[];
   readonly chores: readonly ((tx: Transaction, now: number) => Promise<unknown>)[];
 }
 
@@ -47,6 +61,20 @@ const transferPolicy = (section: Config['transfers']): TransferPolicy => ({
   acceptanceMs: section.acceptance_seconds * 1000,
   secondEvent: section.send_second_event,
 });
+
+const buildPayments = (deps: MoneyDependencies, wallet: Wallet, mayHaveWallet: (userId: UserId) => boolean) =>
+  createPayments({
+    ...deps,
+    wallet,
+    mayHaveWallet,
+    factors: deps.mfa,
+    audit: deps.audit.record,
+    isConfidential: async (clientId) => (await deps.miniapps.findClient(clientId))?.kind === 'confidential',
+    tellMerchant: (tx, message) => deps.webhooks.send(tx, message),
+    webhookUrlOf: async (tx, miniappId) => (await deps.miniapps.webhookOf(miniappId, tx))?.url,
+    onMoved: deps.onPayment,
+    authorizeMs: deps.config.payments.authorize_seconds * 1000,
+  });
 
 export function buildMoney(deps: MoneyDependencies): Money {
   const { config, database, clock, keyRing, names } = deps;
@@ -62,9 +90,11 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
   const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
   const gifts = createGifts({ ...deps, wallet, activation, mayHaveWallet, policy: { randomAlgorithm, maxCount, confirmMs: giftConfirm * 1000, lifetimeMs: giftLifetime * 1000 } });
+  const payments = buildPayments(deps, wallet, mayHaveWallet);
   return {
     wallet,
-    jobs: { ...transferJobs(transfers), ...giftJobs(gifts) },
+    commands: [paymentRequestCommand({ ...deps, payments })],
+    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments) },
     routes: {
       ...walletRoutes({
       database,
@@ -78,6 +108,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
       ...activationPage(activationMark),
       ...transferRoutes({ database, transfers, wallet, idempotency }),
       ...giftRoutes({ gifts, idempotency, clock }),
+      ...paymentRoutes({ database, clock, payments, wallet, idempotency }),
     },
     chores: [(tx, now) => idempotency.purge(tx, now)],
   };

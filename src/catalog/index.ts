@@ -1,4 +1,4 @@
+export { createCatalog, type Catalog } from './catalog.ts';
 export { noteInstalledVersion } from './installed-version.ts';
-export { createInstalls, type Installs } from './installs.ts';
-export { launchCommand } from './launches.ts';
-export { storeRoutes } from './routes.ts';
+export { createMirror, type Mirror } from './mirror.ts';
+export { dayOf, type RankingPolicy } from './ranking.ts';

@@ -1,5 +1,5 @@
-import type { Queryable } from '../database/index.ts';
-import { asMiniAppId, type MiniAppId, type RoomId, type UserId } from '../kernel/ids.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
+import { asMiniAppId, asRoomId, type MiniAppId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { miniappFromRow, type MiniApp, type MiniAppRow } from '../miniapps/index.ts';
 
 export interface Installation {
@@ -23,8 +23,14 @@ interface InstallationRow {
 const installationFromRow = (row: InstallationRow): Installation => ({ installId: row.install_id, miniappId: asMiniAppId(row.miniapp_id), state: row.state, version: row.version, changedAt: row.changed_at });
 
 export async function findInstallation(db: Queryable, userId: UserId, miniappId: MiniAppId): Promise<Installation | undefined> {
-  const query = db.sql<InstallationRow>('installation').where({ user_id: userId, miniapp_id: miniappId }).first();
-  const row = await (db.dialect === 'postgres' ? query.forNoKeyUpdate() : query);
+  const row = await db.sql<InstallationRow>('installation').where({ user_id: userId, miniapp_id: miniappId }).first();
+  return row === undefined ? undefined : installationFromRow(row);
+}
+
+/** The row is locked until the transaction ends. */
+export async function lockInstallation(tx: Transaction, userId: UserId, miniappId: MiniAppId): Promise<Installation | undefined> {
+  const query = tx.sql<InstallationRow>('installation').where({ user_id: userId, miniapp_id: miniappId }).first();
+  const row = await (tx.dialect === 'postgres' ? query.forNoKeyUpdate() : query);
   return row === undefined ? undefined : installationFromRow(row);
 }
 
@@ -66,39 +72,6 @@ export async function listMiniApps(db: Queryable, ids: readonly MiniAppId[]): Pr
   return ids.length === 0 ? [] : (await db.sql<MiniAppRow>('miniapp').whereIn('miniapp_id', ids)).map(miniappFromRow);
 }
 
-export type Sort = 'popular' | 'recent' | 'rating' | 'name';
-
-export interface BrowseFilter {
-  readonly category?: string;
-  readonly classification?: string;
-  readonly search?: string;
-  readonly sort: Sort;
-  readonly limit: number;
-  readonly offset: number;
-}
-
-/** Nobody has rated anything yet, so the best rated are the most popular. */
-const orders: Record<Sort, { column: string; order: 'asc' | 'desc' }> = {
-  popular: { column: 'install_count', order: 'desc' },
-  rating: { column: 'install_count', order: 'desc' },
-  recent: { column: 'published_at', order: 'desc' },
-  name: { column: 'name', order: 'asc' },
-};
-
-const escapeLike = (text: string): string => text.replace(/[\\%_]/g, (character) => `\\${character}`);
-
-/** Active apps; beta ones only when asked for by name of their class (specification section 16.2: opt-in). */
-export async function browse(db: Queryable, filter: BrowseFilter): Promise<{ apps: MiniApp[]; total: number }> {
-  const matching = db.sql<MiniAppRow>('miniapp').where('status', 'active');
-  if (filter.category !== undefined && filter.category !== 'all') void matching.andWhere('category', filter.category);
-  if (filter.classification === undefined) void matching.andWhereNot('classification', 'beta');
-  else void matching.andWhere('classification', filter.classification);
-  if (filter.search !== undefined) void matching.andWhereRaw(`lower(name || ' ' || description) LIKE ? ESCAPE '\\'`, [`%${escapeLike(filter.search.toLowerCase())}%`]);
-  const counted = await matching.clone().count<{ count: number | string }[]>({ count: '*' });
-  const rows = await matching.clone().orderBy([orders[filter.sort], 'miniapp_id']).limit(filter.limit).offset(filter.offset);
-  return { apps: rows.map(miniappFromRow), total: Number(counted[0]?.count ?? 0) };
-}
-
 export interface LaunchSession {
   readonly sessionId: string;
   readonly miniappId: MiniAppId;
@@ -133,4 +106,32 @@ export async function insertLaunchSession(db: Queryable, session: LaunchSession)
 /** Whether the app was launched in the room since `since`: then the room has its present state already, if it may. */
 export async function wasLaunchedIn(db: Queryable, roomId: RoomId, miniappId: MiniAppId, since: number): Promise<boolean> {
   return (await db.sql('launch_session').where({ room_id: roomId, miniapp_id: miniappId }).andWhere('launched_at', '>=', since).first('session_id')) !== undefined;
+}
+
+/** What is known of a user's sessions in an app. */
+export async function deleteLaunchSessions(tx: Transaction, userId: UserId, miniappId: MiniAppId): Promise<void> {
+  await tx.sql('launch_session').where({ user_id: userId, miniapp_id: miniappId }).delete();
+}
+
+interface RoomRow {
+  miniapp_id: string;
+  user_id: string;
+  room_id: string;
+  widget: number;
+}
+
+/** Remembers that the user installed the app into the room. True when that, or the widget, is new. */
+export async function addRoomInstallation(tx: Transaction, userId: UserId, miniappId: MiniAppId, roomId: RoomId, widget: boolean): Promise<{ isNew: boolean; isNewWidget: boolean }> {
+  const key = { miniapp_id: miniappId, user_id: userId, room_id: roomId };
+  const inserted = await tx.sql('catalog_room').insert({ ...key, widget: widget ? 1 : 0 }).onConflict(['miniapp_id', 'user_id', 'room_id']).ignore().returning<object[]>('room_id');
+  if (inserted.length === 1) return { isNew: true, isNewWidget: widget };
+  const raised = widget ? await tx.sql('catalog_room').where({ ...key, widget: 0 }).update({ widget: 1 }) : 0;
+  return { isNew: false, isNewWidget: raised === 1 };
+}
+
+/** Forgets the rooms that the user installed the app into; `lastWidget` where nobody else wants its widget. */
+export async function takeRoomInstallations(tx: Transaction, userId: UserId, miniappId: MiniAppId): Promise<{ roomId: RoomId; lastWidget: boolean }[]> {
+  const rows = await runSql<RoomRow>(tx, 'DELETE FROM catalog_room WHERE miniapp_id = ? AND user_id = ? RETURNING room_id, widget', [miniappId, userId]);
+  const others = new Set(rows.length === 0 ? [] : await tx.sql<RoomRow>('catalog_room').where({ miniapp_id: miniappId, widget: 1 }).whereIn('room_id', rows.map(({ room_id }) => room_id)).pluck('room_id'));
+  return rows.map((row) => ({ roomId: asRoomId(row.room_id), lastWidget: row.widget === 1 && !others.has(row.room_id) }));
 }

@@ -5,6 +5,7 @@ import { packageRoot } from '../config/package-root.ts';
 import { addAdmin } from './commands/admin.ts';
 import { addAudit } from './commands/audit.ts';
 import { addBackup } from './commands/backup.ts';
+import { addDatabase } from './commands/database.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addKeys } from './commands/keys.ts';
 import { addMfa } from './commands/mfa.ts';
@@ -27,6 +28,6 @@ export function buildProgram(): Command {
     .exitOverride()
     .showHelpAfterError('(-h shows what this command takes)')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage. Standard output carries only the answer.\n\nExample: tmcp -c /etc/tmcp/config.yaml start');
-  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addMfa, addWallet, addAudit, addQueue, addBackup]) add(program);
+  for (const add of [addStart, addRegister, addDoctor, addMigrate, addKeys, addAdmin, addMfa, addWallet, addAudit, addQueue, addBackup, addDatabase]) add(program);
   return program;
 }

@@ -19,8 +19,8 @@ type Hook = () => void | Promise<void>;
 
 /** An open transaction. Nothing outside the database may be awaited while it is open. */
 export interface Transaction extends Queryable {
-  /** Runs as the last statements of this transaction, once for each `key`. */
-  beforeCommit(key: object, hook: Hook): void;
+  /** Runs as the last statements of this transaction, once for each `key`; in the order of `rank`, so that hooks which lock rows can't wait for each other in circles. */
+  beforeCommit(key: object, hook: Hook, rank?: number): void;
   /** Runs once the transaction is durable; must not throw. */
   afterCommit(hook: () => void): void;
 }
@@ -36,6 +36,8 @@ export interface Database extends Queryable {
   check(): Promise<void>;
   /** Writes a consistent copy of a live SQLite database to `file`. Throws on PostgreSQL, whose own tools do this. */
   backup(file: string): Promise<void>;
+  /** A connection outside of the pool, still to be connected. Only PostgreSQL has them. */
+  readonly connectAlone: (() => Pg.Client) | undefined;
   close(): Promise<void>;
 }
 
@@ -85,9 +87,12 @@ function openSqlite(path: string, options: DatabaseOptions): Knex {
   });
 }
 
+/** Loaded when it is needed, as knex does with its drivers: a server on SQLite does without its memory. */
+const loadPg = (): typeof Pg => createRequire(import.meta.url)('pg') as typeof Pg;
+const connectTimeoutMs = 10_000;
+
 function openPostgres(options: DatabaseOptions): Knex {
-  // Loaded here, as knex does with its drivers: a server on SQLite does without its memory.
-  const pg = createRequire(import.meta.url)('pg') as typeof Pg;
+  const pg = loadPg();
   const getTypeParser = ((oid: number, format: 'text'): unknown => (oid === int8Oid ? safeInteger : pg.types.getTypeParser(oid, format))) as typeof pg.types.getTypeParser;
   return knexFactory({
     client: 'pg',
@@ -96,7 +101,7 @@ function openPostgres(options: DatabaseOptions): Knex {
       connectionString: options.url,
       application_name: 'tmcp-server',
       lock_timeout: options.lockTimeoutMs,
-      connectionTimeoutMillis: 10_000,
+      connectionTimeoutMillis: connectTimeoutMs,
       types: { getTypeParser },
     } as Knex.PgConnectionConfig,
     pool: { min: 0, max: options.poolSize },
@@ -104,18 +109,18 @@ function openPostgres(options: DatabaseOptions): Knex {
 }
 
 function transactionOf(sql: Knex.Transaction, dialect: Dialect) {
-  const last = new Map<object, Hook>();
+  const last = new Map<object, { readonly hook: Hook; readonly rank: number }>();
   const committed: (() => void)[] = [];
   const tx: Transaction = {
     sql,
     dialect,
-    beforeCommit: (key, hook) => {
-      if (!last.has(key)) last.set(key, hook);
+    beforeCommit: (key, hook, rank = 0) => {
+      if (!last.has(key)) last.set(key, { hook, rank });
     },
     afterCommit: (hook) => void committed.push(hook),
   };
   const runLast = async (): Promise<void> => {
-    for (const hook of last.values()) await hook();
+    for (const { hook } of [...last.values()].sort((a, b) => a.rank - b.rank)) await hook();
   };
   return { tx, runLast, committed };
 }
@@ -172,6 +177,7 @@ export function openDatabase(options: DatabaseOptions): Database {
         await client.releaseConnection(connection);
       }
     },
+    connectAlone: isSqlite ? undefined : () => new (loadPg().Client)({ connectionString: options.url, application_name: 'tmcp-server wakes', connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }),
     async close() {
       await sql.destroy();
     },

@@ -1,4 +1,6 @@
 export { openDatabase, type Database, type DatabaseOptions, type Queryable, type Transaction } from './database.ts';
+export { createWakes, type SharedWakes } from './wakes.ts';
+export { copyDatabase, CopyRefused, type CopiedTable } from './copy.ts';
 export { insertRows } from './bulk.ts';
 export { runSql } from './statements.ts';
 export { lockSqliteForServer } from './server-lock.ts';

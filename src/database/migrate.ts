@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { Database } from './database.ts';
+import type { Database, Transaction } from './database.ts';
 import { migrations, type Migration } from './migrations/index.ts';
 
 /** Any number: PostgreSQL's advisory lock that lets one instance migrate while the others wait. */
@@ -17,11 +17,14 @@ const options: Knex.MigratorConfig = { migrationSource: source, tableName: 'sche
  * migrator's own lock row included: a process that dies here leaves nothing behind, and of two that start, one waits.
  */
 export async function migrate(database: Database): Promise<string[]> {
-  return database.inTransaction(async (tx) => {
-    if (tx.dialect === 'postgres') await tx.sql.raw('SELECT pg_advisory_xact_lock(?)', [migrationLock]);
-    const [, ran] = (await tx.sql.migrate.latest(options)) as [number, string[]];
-    return ran;
-  });
+  return database.inTransaction(migrateIn);
+}
+
+/** The same as part of a transaction. */
+export async function migrateIn(tx: Transaction): Promise<string[]> {
+  if (tx.dialect === 'postgres') await tx.sql.raw('SELECT pg_advisory_xact_lock(?)', [migrationLock]);
+  const [, ran] = (await tx.sql.migrate.latest(options)) as [number, string[]];
+  return ran;
 }
 
 export interface MigrationStatus {

@@ -1,7 +1,7 @@
 export { createDeveloperSignIn } from './sign-in.ts';
 export { createConsole, type Console, type ConsoleOptions } from './console.ts';
 export { createOrganizations, type Actor, type Organizations } from './organizations.ts';
-export { purgeExpiredDeveloperTokens } from './repo.ts';
+export { endSessions as endDeveloperSessions, purgeExpiredDeveloperTokens } from './repo.ts';
 export { createOwnership } from './ownership.ts';
 export { may, organizationRoles, type OrganizationRole, type Permission } from './roles.ts';
 export { developerRoutes } from './routes.ts';

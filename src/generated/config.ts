@@ -287,6 +287,15 @@ export interface ConfigFile {
     };
   };
   /**
+   * Payments to mini-apps (section 7.3).
+   */
+  payments: {
+    /**
+     * How long a payment can be authorized before it expires, 5 min (D8).
+     */
+    authorize_seconds: number;
+  };
+  /**
    * Transfers between people (section 7.2).
    */
   transfers: {
@@ -453,6 +462,81 @@ export interface ConfigFile {
      * Localpart of the alias of the catalogue room, #_tmcp_store (D11).
      */
     room_alias_localpart: string;
+    /**
+     * Minutes between two computations of the ranking; only apps whose counters changed are computed again, all of them once a day (D17).
+     */
+    score_interval_minutes: number;
+    /**
+     * Days for which an app that was first published counts as new.
+     */
+    new_app_days: number;
+    /**
+     * Most rich cards per minute of one mini-app in one room (section 8.1.3).
+     */
+    cards_per_minute: number;
+    /**
+     * Points of the ranking (section 16.6.3, D17).
+     */
+    ranking: {
+      /**
+       * Points for installations of people who also opened the app.
+       */
+      installs_points: number;
+      /**
+       * Points for people who opened it in the last 30 days.
+       */
+      actives_points: number;
+      /**
+       * Points for its ratings.
+       */
+      rating_points: number;
+      /**
+       * Points for sessions of each person and day.
+       */
+      engagement_points: number;
+      /**
+       * Points for a recent release.
+       */
+      recency_points: number;
+      /**
+       * Days after which a release counts half.
+       */
+      recency_half_life_days: number;
+      /**
+       * Installations this week without which no app is trending.
+       */
+      trending_min_installs: number;
+      /**
+       * Growth over the week before, in percent, that an app must exceed to be trending.
+       */
+      trending_min_growth_percent: number;
+    };
+  };
+  /**
+   * What mini-apps are told that they can do (section 10.5).
+   */
+  capabilities: {
+    /**
+     * Capabilities that the clients of this deployment do not offer, whatever the platform.
+     */
+    disabled: ('camera' | 'location' | 'payment' | 'storage' | 'messaging' | 'biometric')[];
+  };
+  /**
+   * The bot's commands for administrators: !tmcp status, reviews, approve, reject, suspend.
+   */
+  administration: {
+    /**
+     * The administrators' room, unencrypted and with the bot in it. Without it there are no commands.
+     */
+    room_id?: string;
+    /**
+     * Who may ask: status and reviews.
+     */
+    viewers: string[];
+    /**
+     * Who may also decide: approve, reject and suspend. Nobody else, whatever power they have in the room.
+     */
+    moderators: string[];
   };
   /**
    * Bundles of mini-apps: what may be uploaded, and where the bytes are kept (D16).
@@ -684,6 +768,35 @@ export interface ConfigFile {
     consents_per_minute: number;
   };
   /**
+   * Live notices to users' devices: GET /api/v1/events.
+   */
+  events: {
+    /**
+     * Hours for which a device that was away can be told what it missed; after that it is told to look everything up.
+     */
+    retention_hours: number;
+    /**
+     * Seconds of silence after which a sign of life is sent: less than proxies on the way wait.
+     */
+    heartbeat_seconds: number;
+    /**
+     * Seconds after which a stream is cut whose reader does not take what it was sent.
+     */
+    slow_reader_seconds: number;
+    /**
+     * Milliseconds between two looks for notices of other processes, and for sessions that have ended (D3: within a second).
+     */
+    poll_interval_ms: number;
+    /**
+     * Streams that one session may have open at once in one process.
+     */
+    max_streams_per_session: number;
+    /**
+     * Streams that one process serves at once.
+     */
+    max_streams: number;
+  };
+  /**
    * What mini-apps store for their users. The specification's limits are the least that can be set: they can be raised (section 10.3.3).
    */
   storage: {
@@ -711,6 +824,18 @@ export interface ConfigFile {
      * Days for which deletions are remembered, and answers for writes that come again; a device that was away for longer synchronises from the start (D9).
      */
     tombstone_days: number;
+    /**
+     * Bytes of memory for entries that are read often, sealed as they are stored; 0 keeps none. What it gains is in docs/architecture.md.
+     */
+    cache_bytes: number;
+    /**
+     * Requests of one session that may wait for changes at once in one process.
+     */
+    max_waiting_per_session: number;
+    /**
+     * Requests that may wait for changes at once in one process.
+     */
+    max_waiting: number;
     /**
      * Milliseconds between two looks for changes that other processes made, while somebody waits for changes.
      */

@@ -76,6 +76,198 @@ export interface AccountActivateContent {
 }
 
 /**
+ * Content of an m.room.message with msgtype m.tween.card: a rich card that a mini-app shows in a room (specification section 8.1.3). Sent by the mini-app's own virtual user.
+ */
+export interface TweenCardContent {
+  msgtype: 'm.tween.card';
+  /**
+   * The card in words, for clients that know no cards
+   */
+  body: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  card_id: string;
+  /**
+   * The user for whom the mini-app sent it
+   */
+  sender: string;
+  card: {
+    type: string;
+    title: string;
+    description?: string;
+    image?: string;
+    /**
+     * Left out in encrypted rooms (decision D18)
+     */
+    price?: {
+      /**
+       * Whole units: an integer, or a decimal string (decision D19)
+       */
+      amount: number | string;
+      amount_minor: number;
+      currency: string;
+    };
+    /**
+     * @maxItems 5
+     */
+    actions?:
+      | []
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ]
+      | [
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          },
+          {
+            type: 'button';
+            label: string;
+            action: 'miniapp.open';
+            params: {
+              miniapp_id: string;
+              path?: string;
+            };
+          }
+        ];
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
  * The event referred to could not be acted on (decision D11).
  */
 export interface TweenErrorContent {
@@ -1225,7 +1417,7 @@ export interface MiniappLaunchContent {
 }
 
 /**
- * A launch was recorded as a session; refers to the event that asked for it (decision D11).
+ * A launch was recorded as a session; refers to the event that asked for it, where it was asked for in the room (decision D11).
  */
 export interface MiniappLaunchedContent {
   /**
@@ -1245,7 +1437,7 @@ export interface MiniappLaunchedContent {
   sender: string;
   launch_source: string;
   launched_at: string;
-  'm.relates_to': {
+  'm.relates_to'?: {
     rel_type: 'm.reference';
     /**
      * The event that this one answers
@@ -1384,6 +1576,1194 @@ export interface P2PTransferContent {
     [k: string]: unknown;
   }[];
   timestamp: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * The payer cancelled a payment before it was made. Sent by the payments bot, once.
+ */
+export interface PaymentCancelledContent {
+  msgtype: 'm.tween.payment';
+  payment_type: 'cancelled';
+  body: string;
+  visual: {
+    card_type: 'payment_request' | 'payment_receipt';
+    icon: string;
+    background_color: string;
+    [k: string]: unknown;
+  };
+  payment_id: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * What the ledger booked
+   */
+  txn_id?: string;
+  status:
+    | 'pending_authorization'
+    | 'mfa_required'
+    | 'authorized'
+    | 'processing'
+    | 'completed'
+    | 'partially_refunded'
+    | 'refunded'
+    | 'cancelled'
+    | 'expired'
+    | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    /**
+     * The payment's id while nothing is booked
+     */
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  payment?: {
+    payment_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    /**
+     * Absent in encrypted rooms
+     */
+    description?: string;
+    [k: string]: unknown;
+  };
+  merchant: {
+    /**
+     * The mini-app
+     */
+    miniapp_id: string;
+    name: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who pays; of a refund the mini-app
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid; of a refund the user
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What it is for. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Absent in encrypted rooms
+   */
+  merchant_order_id?: string;
+  /**
+   * Play money: the mini-app is not approved yet
+   */
+  sandbox?: true;
+  actions?: {
+    type: 'authorize' | 'view_receipt';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * The request of this payment
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A mini-app was paid: specification sections 4.11.4, 7.3.3 and 8.1.2. Sent by the payments bot, once.
+ */
+export interface PaymentCompletedContent {
+  msgtype: 'm.tween.payment';
+  payment_type: 'completed';
+  body: string;
+  visual: {
+    card_type: 'payment_request' | 'payment_receipt';
+    icon: string;
+    background_color: string;
+    [k: string]: unknown;
+  };
+  payment_id: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * What the ledger booked
+   */
+  txn_id?: string;
+  status:
+    | 'pending_authorization'
+    | 'mfa_required'
+    | 'authorized'
+    | 'processing'
+    | 'completed'
+    | 'partially_refunded'
+    | 'refunded'
+    | 'cancelled'
+    | 'expired'
+    | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    /**
+     * The payment's id while nothing is booked
+     */
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  payment?: {
+    payment_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    /**
+     * Absent in encrypted rooms
+     */
+    description?: string;
+    [k: string]: unknown;
+  };
+  merchant: {
+    /**
+     * The mini-app
+     */
+    miniapp_id: string;
+    name: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who pays; of a refund the mini-app
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid; of a refund the user
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What it is for. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Absent in encrypted rooms
+   */
+  merchant_order_id?: string;
+  /**
+   * Play money: the mini-app is not approved yet
+   */
+  sandbox?: true;
+  actions?: {
+    type: 'authorize' | 'view_receipt';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * The request of this payment
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A payment was not authorized in time. Sent by the payments bot, once.
+ */
+export interface PaymentExpiredContent {
+  msgtype: 'm.tween.payment';
+  payment_type: 'expired';
+  body: string;
+  visual: {
+    card_type: 'payment_request' | 'payment_receipt';
+    icon: string;
+    background_color: string;
+    [k: string]: unknown;
+  };
+  payment_id: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * What the ledger booked
+   */
+  txn_id?: string;
+  status:
+    | 'pending_authorization'
+    | 'mfa_required'
+    | 'authorized'
+    | 'processing'
+    | 'completed'
+    | 'partially_refunded'
+    | 'refunded'
+    | 'cancelled'
+    | 'expired'
+    | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    /**
+     * The payment's id while nothing is booked
+     */
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  payment?: {
+    payment_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    /**
+     * Absent in encrypted rooms
+     */
+    description?: string;
+    [k: string]: unknown;
+  };
+  merchant: {
+    /**
+     * The mini-app
+     */
+    miniapp_id: string;
+    name: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who pays; of a refund the mini-app
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid; of a refund the user
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What it is for. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Absent in encrypted rooms
+   */
+  merchant_order_id?: string;
+  /**
+   * Play money: the mini-app is not approved yet
+   */
+  sandbox?: true;
+  actions?: {
+    type: 'authorize' | 'view_receipt';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * The request of this payment
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * The wallet refused a payment; a new attempt is a new payment (decision D8). Sent by the payments bot, once.
+ */
+export interface PaymentFailedContent {
+  msgtype: 'm.tween.payment';
+  payment_type: 'failed';
+  body: string;
+  visual: {
+    card_type: 'payment_request' | 'payment_receipt';
+    icon: string;
+    background_color: string;
+    [k: string]: unknown;
+  };
+  payment_id: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * What the ledger booked
+   */
+  txn_id?: string;
+  status:
+    | 'pending_authorization'
+    | 'mfa_required'
+    | 'authorized'
+    | 'processing'
+    | 'completed'
+    | 'partially_refunded'
+    | 'refunded'
+    | 'cancelled'
+    | 'expired'
+    | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    /**
+     * The payment's id while nothing is booked
+     */
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  payment?: {
+    payment_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    /**
+     * Absent in encrypted rooms
+     */
+    description?: string;
+    [k: string]: unknown;
+  };
+  merchant: {
+    /**
+     * The mini-app
+     */
+    miniapp_id: string;
+    name: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who pays; of a refund the mini-app
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid; of a refund the user
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What it is for. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Absent in encrypted rooms
+   */
+  merchant_order_id?: string;
+  /**
+   * Play money: the mini-app is not approved yet
+   */
+  sandbox?: true;
+  actions?: {
+    type: 'authorize' | 'view_receipt';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * The request of this payment
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  /**
+   * A code of specification section 12.2
+   */
+  error_code: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A payment went back, as a whole or in part: `amount` is what went back with this refund. Sent by the payments bot, once.
+ */
+export interface PaymentRefundedContent {
+  msgtype: 'm.tween.payment';
+  payment_type: 'refunded';
+  body: string;
+  visual: {
+    card_type: 'payment_request' | 'payment_receipt';
+    icon: string;
+    background_color: string;
+    [k: string]: unknown;
+  };
+  payment_id: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * What the ledger booked
+   */
+  txn_id?: string;
+  status:
+    | 'pending_authorization'
+    | 'mfa_required'
+    | 'authorized'
+    | 'processing'
+    | 'completed'
+    | 'partially_refunded'
+    | 'refunded'
+    | 'cancelled'
+    | 'expired'
+    | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    /**
+     * The payment's id while nothing is booked
+     */
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  payment?: {
+    payment_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    /**
+     * Absent in encrypted rooms
+     */
+    description?: string;
+    [k: string]: unknown;
+  };
+  merchant: {
+    /**
+     * The mini-app
+     */
+    miniapp_id: string;
+    name: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who pays; of a refund the mini-app
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid; of a refund the user
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What it is for. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Absent in encrypted rooms
+   */
+  merchant_order_id?: string;
+  /**
+   * Play money: the mini-app is not approved yet
+   */
+  sandbox?: true;
+  actions?: {
+    type: 'authorize' | 'view_receipt';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * The request of this payment
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  refund_id: string;
+  /**
+   * All that went back so far. Absent in encrypted rooms
+   */
+  refunded_minor?: number;
+  /**
+   * What was paid. Absent in encrypted rooms
+   */
+  payment_amount_minor?: number;
+  /**
+   * Absent in encrypted rooms
+   */
+  payment_currency?: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A bot's request for a payment became one that the named payer can authorize (decision D11).
+ */
+export interface PaymentRequestAcceptedContent {
+  payment_id: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  status: 'pending_authorization';
+  payer: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  /**
+   * Until when it can be authorized
+   */
+  expires_at: string;
+  /**
+   * The bot's own event
+   */
+  'm.relates_to': {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A payment waits for its payer: specification section 8.1.2. Sent by the payments bot; or posted by a mini-app's registered bot (`miniapp_id`, `payer`, `payment`), which is answered with m.tween.payment.request.accepted or m.tween.error (decision D11).
+ */
+export interface PaymentRequestContent {
+  msgtype?: 'm.tween.payment';
+  body?: string;
+  visual?: {
+    card_type: 'payment_request' | 'payment_receipt';
+    icon: string;
+    background_color: string;
+    [k: string]: unknown;
+  };
+  payment_id?: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * What the ledger booked
+   */
+  txn_id?: string;
+  status?:
+    | 'pending_authorization'
+    | 'mfa_required'
+    | 'authorized'
+    | 'processing'
+    | 'completed'
+    | 'partially_refunded'
+    | 'refunded'
+    | 'cancelled'
+    | 'expired'
+    | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction?: {
+    /**
+     * The payment's id while nothing is booked
+     */
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What is to be paid. A bot gives `currency` and either `amount` or `amount_minor`
+   */
+  payment: {
+    /**
+     * Given by the server
+     */
+    payment_id?: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    description?: string;
+    merchant_order_id?: string;
+    [k: string]: unknown;
+  };
+  merchant?: {
+    /**
+     * The mini-app
+     */
+    miniapp_id: string;
+    name: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who pays; of a refund the mini-app
+   */
+  sender?: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid; of a refund the user
+   */
+  recipient?: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What it is for. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Absent in encrypted rooms
+   */
+  merchant_order_id?: string;
+  /**
+   * Play money: the mini-app is not approved yet
+   */
+  sandbox?: true;
+  actions?: {
+    type: 'authorize' | 'view_receipt';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp?: string;
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id?: string;
+  /**
+   * Whom a bot asks to pay
+   */
+  payer?: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Until when it can be authorized
+   */
+  expires_at?: string;
+  payment_type?: 'request';
+  [k: string]: unknown;
+}
+
+/**
+ * A payment was authorized and the wallet has not answered yet: specification section 4.11.3. Sent by the payments bot, once.
+ */
+export interface PaymentSentContent {
+  msgtype: 'm.tween.payment';
+  payment_type: 'sent';
+  body: string;
+  visual: {
+    card_type: 'payment_request' | 'payment_receipt';
+    icon: string;
+    background_color: string;
+    [k: string]: unknown;
+  };
+  payment_id: string;
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  /**
+   * What the ledger booked
+   */
+  txn_id?: string;
+  status:
+    | 'pending_authorization'
+    | 'mfa_required'
+    | 'authorized'
+    | 'processing'
+    | 'completed'
+    | 'partially_refunded'
+    | 'refunded'
+    | 'cancelled'
+    | 'expired'
+    | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+   */
+  amount?: number | string;
+  /**
+   * The truth: minor units of the currency. Absent in encrypted rooms
+   */
+  amount_minor?: number;
+  /**
+   * ISO 4217 code. Absent in encrypted rooms
+   */
+  currency?: string;
+  transaction: {
+    /**
+     * The payment's id while nothing is booked
+     */
+    txn_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  payment?: {
+    payment_id: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. Absent in encrypted rooms (decisions D18, D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency. Absent in encrypted rooms
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code. Absent in encrypted rooms
+     */
+    currency?: string;
+    /**
+     * Absent in encrypted rooms
+     */
+    description?: string;
+    [k: string]: unknown;
+  };
+  merchant: {
+    /**
+     * The mini-app
+     */
+    miniapp_id: string;
+    name: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who pays; of a refund the mini-app
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who is paid; of a refund the user
+   */
+  recipient: {
+    /**
+     * A Matrix user id
+     */
+    user_id?: string;
+    /**
+     * The mini-app
+     */
+    miniapp_id?: string;
+    name?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * What it is for. Absent in encrypted rooms
+   */
+  note?: string;
+  /**
+   * Absent in encrypted rooms
+   */
+  merchant_order_id?: string;
+  /**
+   * Play money: the mini-app is not approved yet
+   */
+  sandbox?: true;
+  actions?: {
+    type: 'authorize' | 'view_receipt';
+    label: string;
+    /**
+     * A path of this server
+     */
+    endpoint: string;
+    [k: string]: unknown;
+  }[];
+  timestamp: string;
+  /**
+   * The request of this payment
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
   /**
    * Identifies this delivery: the same in a repeat, if there ever is one
    */

@@ -1,6 +1,7 @@
 import { isoTime } from '../kernel/clock.ts';
-import { amountText, eventAmounts, type Money } from '../kernel/money.ts';
+import { amountNumber, amountText, eventAmounts, type Money } from '../kernel/money.ts';
 import type { OutboundEvent, Place } from '../matrix/port.ts';
+import type { NewNotice } from '../notices/index.ts';
 import type { Gift, OpenedShare } from './types.ts';
 
 /** The room that the request named; without one, the notice rooms of giver and recipient. */
@@ -67,3 +68,16 @@ export function expiredEvents(gift: Gift, returned: Money, hidden: boolean, now:
     sender: { user_id: gift.giver },
   });
 }
+
+/** For the devices of the giver, and of the recipient of a gift to one. Members of a room hear of its gifts there. */
+export function giftNotices(gift: Gift, neverActive: boolean): NewNotice[] {
+  const { giver, recipient, amountMinor, currency } = gift;
+  const body = (role: string): NewNotice['body'] => ({ ...giftFacts(gift), role, amount: amountNumber(amountMinor, currency) });
+  const ofGiver: NewNotice = { userId: giver, kind: 'gift.updated', body: body('giver') };
+  return recipient === undefined || neverActive ? [ofGiver] : [ofGiver, { userId: recipient, kind: 'gift.updated', body: body('recipient') }];
+}
+
+/** For the devices of who has just opened a gift to many. */
+export const openerNotice = (gift: Gift, { openedBy, amountMinor }: OpenedShare): NewNotice => ({ userId: openedBy, kind: 'gift.updated', body: { ...giftFacts(gift), role: 'opener', amount: amountNumber(amountMinor, gift.currency) } });
+
+const giftFacts = ({ id, status, opened, count, currency, roomId }: Gift): object => ({ gift_id: id, status, opened_count: opened, count, currency, room_id: roomId });

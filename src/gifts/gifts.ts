@@ -6,9 +6,10 @@ import { AppError, invalidField } from '../kernel/errors.ts';
 import { isUserId, newId, randomBelow, type RoomId, type UserId } from '../kernel/ids.ts';
 import type { Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
+import type { Notices } from '../notices/index.ts';
 import { mfaRequired, requireProof, type ActivationNotice, type JudgedProof, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { split } from './distribution.ts';
-import { expiredEvents, giftEvents, openedEvents } from './events.ts';
+import { expiredEvents, giftEvents, giftNotices, openedEvents, openerNotice } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
 import { giftMachine, type GiftCommand, type GiftStatus } from './machine.ts';
 import { findGift, hasOpened, insertGift, isGiftMember, listOpened, lockGift, moveGift, nextShare, takeShare } from './repo.ts';
@@ -31,6 +32,7 @@ export interface GiftsDependencies {
   readonly proofs: TermsProof;
   readonly activation: ActivationNotice;
   readonly mayHaveWallet: (userId: UserId) => boolean;
+  readonly notices: Pick<Notices, 'publish'>;
   readonly policy: GiftPolicy;
 }
 
@@ -126,6 +128,7 @@ class GiftTable implements Gifts {
     const shares = split(distribution === 'equal' ? 'equal' : policy.randomAlgorithm, amountMinor, count, randomBelow);
     await insertGift(tx, { ...gift, currency }, shares, members);
     if (proof === undefined) {
+      this.#tell(tx, gift);
       queue.enqueue(tx, expiryJob(gift));
       return gift;
     }
@@ -247,6 +250,7 @@ class GiftTable implements Gifts {
     const opened = await listOpened(tx, gift.id);
     const hidden = await this.#isHidden(tx, gift);
     for (const event of openedEvents(taken, share, opened, hidden)) events.emit(tx, event);
+    if (gift.recipient === undefined) this.#deps.notices.publish(tx, openerNotice(taken, share));
     await activation.send(tx, { from: giver, to: userId, amountMinor: free.amountMinor, currency, roomId, hidden });
     return { gift: taken, opened, share };
   }
@@ -257,6 +261,12 @@ class GiftTable implements Gifts {
 
   async #save(tx: Transaction, from: Gift, gift: Gift): Promise<void> {
     if (!(await moveGift(tx, from, gift))) throw new AppError('INVALID_STATE_TRANSITION', 'The gift has changed meanwhile');
+    this.#tell(tx, gift, from.status === 'pending_authorization' && gift.status === 'expired');
+  }
+
+  /** Devices of the giver and the recipient. Of one that was never confirmed only the giver knows. */
+  #tell(tx: Transaction, gift: Gift, neverActive = gift.status === 'pending_authorization'): void {
+    for (const notice of giftNotices(gift, neverActive)) this.#deps.notices.publish(tx, notice);
   }
 }
 

@@ -34,9 +34,12 @@ export interface ApiRequest {
 export class TextStream {
   readonly mediaType: string;
   readonly parts: AsyncIterable<string | Uint8Array>;
-  constructor(mediaType: string, parts: AsyncIterable<string | Uint8Array>) {
+  /** Aborted, it ends the answer in the middle, whether or not the caller takes what it was sent. */
+  readonly cut: AbortSignal | undefined;
+  constructor(mediaType: string, parts: AsyncIterable<string | Uint8Array>, cut?: AbortSignal) {
     this.mediaType = mediaType;
     this.parts = parts;
+    this.cut = cut;
   }
 }
 
@@ -126,6 +129,9 @@ function goneSignal(res: Response): AbortSignal {
   return controller.signal;
 }
 
+/** Of a pipeline whose receiver went away, before or while it was sent, or was cut off. */
+const goneCodes: ReadonlySet<unknown> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE', 'ERR_STREAM_DESTROYED', 'ABORT_ERR']);
+
 async function send(res: Response, { status, body, headers }: ApiAnswer): Promise<void> {
   if (body instanceof JsonText) {
     // Past express's own way, which looks at every header and at the text again.
@@ -136,9 +142,9 @@ async function send(res: Response, { status, body, headers }: ApiAnswer): Promis
   if (body === undefined) res.end();
   else if (body instanceof TextStream) {
     res.type(body.mediaType);
-    // Who goes away in the middle has not failed us.
-    await pipeline(Readable.from(body.parts), res).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    // Who goes away in the middle has not failed us, nor has who was cut off.
+    await pipeline(Readable.from(body.parts), res, body.cut === undefined ? {} : { signal: body.cut }).catch((error: NodeJS.ErrnoException) => {
+      if (!goneCodes.has(error.code)) throw error;
     });
   } else res.json(body);
 }

@@ -33,7 +33,7 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
 export const cors: RequestHandler = (req, res, next) => {
   res.set({ 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'X-Request-Id, Retry-After, ETag, Idempotency-Replayed' });
   if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) return next();
-  res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, X-Request-Id', 'Access-Control-Max-Age': '86400' });
+  res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id', 'Access-Control-Max-Age': '86400' });
   res.status(204).end();
 };
 

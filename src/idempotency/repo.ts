@@ -3,7 +3,8 @@ import type { UserId } from '../kernel/ids.ts';
 
 /** Whose key, for what: the same text of another user, client or operation is another key (decision D8). */
 export interface KeyScope {
-  readonly userId: UserId;
+  /** Empty for what a mini-app's server or an administrator does. */
+  readonly userId: UserId | '';
   readonly clientId: string;
   readonly operation: string;
   readonly key: string;

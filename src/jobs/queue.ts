@@ -7,13 +7,13 @@ import type { NewJob } from './types.ts';
 export interface JobQueue {
   /** Queues work as part of `tx`: it exists if and only if the transaction commits. */
   enqueue(tx: Transaction, job: NewJob): void;
-  /** Calls back after each commit of this process that queued something. */
-  onEnqueued(listener: () => void): void;
+  /** Calls back after each commit of this process that queued something; `due`: that may run now. */
+  onEnqueued(listener: (due: boolean) => void): void;
 }
 
 export function createJobQueue(clock: Clock): JobQueue {
   const buffers = new WeakMap<Transaction, NewJob[]>();
-  const listeners: (() => void)[] = [];
+  const listeners: ((due: boolean) => void)[] = [];
   const key = {};
   return {
     enqueue(tx, job) {
@@ -27,7 +27,8 @@ export function createJobQueue(clock: Clock): JobQueue {
       // Last in the transaction, so that the streams' rows are locked for as short a time as possible and in one order.
       tx.beforeCommit(key, () => appendJobs(tx, jobs.map((one) => ({ ...one, id: one.id ?? newId('job') })), clock.now()));
       tx.afterCommit(() => {
-        for (const listener of listeners) listener();
+        const due = jobs.some(({ runAt }) => runAt === undefined || runAt <= clock.now());
+        for (const listener of listeners) listener(due);
       });
     },
     onEnqueued(listener) {

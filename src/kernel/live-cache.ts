@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import type { Wakes, WakeTopic } from './wakes.ts';
 
 /** Below the second within which a revocation must be felt on every instance (decision D3). */
 const cacheMs = 900;
@@ -14,7 +15,13 @@ export interface LiveCache<V> {
   clear(): void;
 }
 
-export function createLiveCache<V>(clock: Clock, findNow: (id: string, now: number) => Promise<V | undefined>, maxEntries = 20_000): LiveCache<V> {
+export interface LiveCacheOptions {
+  readonly maxEntries?: number;
+  /** How other instances are told what to forget, and tell: then they rarely are a second behind. */
+  readonly shared?: { readonly wakes: Wakes; readonly topic: WakeTopic };
+}
+
+export function createLiveCache<V>(clock: Clock, findNow: (id: string, now: number) => Promise<V | undefined>, { maxEntries = 20_000, shared }: LiveCacheOptions = {}): LiveCache<V> {
   const cache = new Map<string, { readonly until: number; readonly value: Promise<V | undefined> }>();
 
   const read = (id: string): Promise<V | undefined> => {
@@ -30,6 +37,11 @@ export function createLiveCache<V>(clock: Clock, findNow: (id: string, now: numb
     });
     return value;
   };
+  const drop = (ids: readonly string[] | undefined): void => {
+    if (ids === undefined) cache.clear();
+    else for (const id of ids) cache.delete(id);
+  };
+  shared?.wakes.on(shared.topic, drop);
 
   return {
     find(id) {
@@ -38,10 +50,12 @@ export function createLiveCache<V>(clock: Clock, findNow: (id: string, now: numb
     },
     findFresh: read,
     forget(ids) {
-      for (const id of ids) cache.delete(id);
+      drop(ids);
+      if (ids.length > 0) shared?.wakes.tell(shared.topic, ids);
     },
     clear() {
-      cache.clear();
+      drop(undefined);
+      shared?.wakes.tell(shared.topic);
     },
   };
 }

@@ -1,11 +1,12 @@
 import type { Database, Transaction } from '../database/index.ts';
-import type { JobKind, JobQueue } from '../jobs/index.ts';
+import type { Job, JobKind, JobQueue, Recording } from '../jobs/index.ts';
 import { hasten, Park } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { FieldProblem } from '../kernel/errors.ts';
 import type { MiniAppId, UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { createCommandHandler } from './commands.ts';
+import { createMessageHandler } from './messages.ts';
 import { catalogueStream, jobKind } from './events.ts';
 import type { Homeserver } from './homeserver.ts';
 import type { OwnNames } from './identity.ts';
@@ -13,7 +14,8 @@ import { createInbox, type Inbox, type InboxDependencies, type InboundJob } from
 import { createLookups, type Lookups } from './lookups.ts';
 import { membershipHandlers } from './membership.ts';
 import { HomeserverMonitor } from './monitor.ts';
-import type { RoomCommand, RoomEvents } from './port.ts';
+import type { RoomCommand, RoomEvents, RoomMessages } from './port.ts';
+import { setAdministratorsRoom } from './repo.ts';
 import type { RoomFacts } from './room-facts.ts';
 import type { OwnRooms } from './rooms.ts';
 import { asJobError, matrixJobs } from './sender.ts';
@@ -38,6 +40,8 @@ export interface ConnectionDependencies {
   readonly rooms: OwnRooms;
   readonly facts: RoomFacts;
   readonly commands: readonly RoomCommand[];
+  /** The administrators' room. */
+  readonly messages?: RoomMessages | undefined;
   readonly checkContent: (type: string, content: unknown) => readonly FieldProblem[];
   readonly fillCatalogue: (tx: Transaction) => Promise<void>;
   readonly miniappName: (miniappId: MiniAppId) => Promise<string | undefined>;
@@ -60,7 +64,8 @@ const inboundPolicy = { maxAttempts: 6, backoffBaseMs: 200, forgetBody: true } a
 function inboundJob(deps: ConnectionDependencies): { kind: JobKind; types: ReadonlySet<string> } {
   const { options } = deps;
   const command = createCommandHandler({ ...deps, maxContentBytes: options.maxContentBytes, answersPerMinute: options.answersPerMinute });
-  const handlers = { ...membershipHandlers({ ...deps, followInvites: options.followInvites }), ...Object.fromEntries(deps.commands.map(({ type }) => [type, command])) };
+  const messages = deps.messages === undefined ? {} : { 'm.room.message': createMessageHandler({ events: deps.events, messages: deps.messages, answersPerMinute: options.answersPerMinute }) };
+  const handlers: Record<string, (job: Job) => Promise<Recording | void>> = { ...messages, ...membershipHandlers({ ...deps, followInvites: options.followInvites }), ...Object.fromEntries(deps.commands.map(({ type }) => [type, command])) };
   const kind: JobKind = {
     ...inboundPolicy,
     async run(job) {
@@ -74,13 +79,14 @@ function inboundJob(deps: ConnectionDependencies): { kind: JobKind; types: Reado
       }
     },
   };
-  return { kind, types: new Set(Object.keys(handlers)) };
+  // Of all the messages of all rooms the inbox keeps only those that are commands.
+  return { kind, types: new Set(Object.keys(handlers).filter((type) => type !== 'm.room.message')) };
 }
 
 export function connectMatrix(deps: ConnectionDependencies): MatrixConnection {
   const { database, clock, log, queue, homeserver, names, events, rooms, options } = deps;
   const inbound = inboundJob(deps);
-  const inbox = createInbox({ database, queue, names, types: inbound.types, onMembership: (event) => deps.facts.forgetMembers(event.roomId), onReceived: deps.onReceived });
+  const inbox = createInbox({ database, queue, names, types: inbound.types, messages: deps.messages, onMembership: (event) => deps.facts.forgetMembers(event.roomId), onReceived: deps.onReceived });
   const lookups = createLookups({ homeserver, names, rooms, miniappName: deps.miniappName, botDisplayName: options.botDisplayName, paymentsDisplayName: options.paymentsDisplayName });
   const monitor = new HomeserverMonitor({
     homeserver,
@@ -101,6 +107,7 @@ export function connectMatrix(deps: ConnectionDependencies): MatrixConnection {
           [names.payments, options.paymentsDisplayName],
         ];
         for (const [userId, displayName] of profiles) events.ensureProfile(tx, userId, displayName);
+        await setAdministratorsRoom(tx, deps.messages?.roomId, clock.now());
         queue.enqueue(tx, { stream: catalogueStream, kind: jobKind.catalogue, body: {} });
       }),
   };

@@ -2,7 +2,7 @@ import type { Transaction } from '../database/index.ts';
 import type { JobQueue } from '../jobs/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { OutboundEvent, Place, RoomEvents } from './port.ts';
-import { findSentEvent } from './repo.ts';
+import { findSentEvent, saveSentEvent } from './repo.ts';
 
 export const jobKind = { event: 'matrix.event', profile: 'matrix.profile', catalogue: 'matrix.catalogue', received: 'inbound.received', inbound: 'inbound.event' } as const;
 
@@ -29,6 +29,7 @@ export function createRoomEvents(queue: JobQueue): RoomEvents {
       queue.enqueue(tx, { stream: streamOf(event.place), kind: jobKind.event, body: { event } satisfies EventJob });
     },
     findEventId: (db, place, name) => findSentEvent(db, streamOf(place), name),
+    remember: (tx, place, name, eventId) => saveSentEvent(tx, streamOf(place), name, eventId),
     ensureProfile(tx, userId, displayName) {
       queue.enqueue(tx, { stream: `profile:${userId}`, kind: jobKind.profile, body: { userId, displayName } satisfies ProfileJob });
     },

@@ -5,7 +5,7 @@ import type { JobKind, JobQueue } from '../jobs/index.ts';
 import { isEventId, isRoomId, isUserId } from '../kernel/ids.ts';
 import { jobKind } from './events.ts';
 import type { OwnNames } from './identity.ts';
-import type { InboundEvent } from './port.ts';
+import type { InboundEvent, RoomMessages } from './port.ts';
 
 /** Body of an `inbound.event` job. */
 export interface InboundJob {
@@ -28,6 +28,8 @@ export interface InboxDependencies {
   readonly names: OwnNames;
   /** Types of events that somebody handles. */
   readonly types: ReadonlySet<string>;
+  /** Messages that somebody handles: those of one room that begin with a word. */
+  readonly messages?: Pick<RoomMessages, 'roomId' | 'prefix'> | undefined;
   /** Called for each change of a room's membership. */
   readonly onMembership: (event: InboundEvent) => void;
   readonly onReceived?: (counts: { readonly events: number; readonly accepted: number; readonly ephemeral: number }) => void;
@@ -43,8 +45,12 @@ export function readEvent(raw: unknown): InboundEvent | undefined {
   return { type, eventId, roomId, sender, stateKey: typeof stateKey === 'string' ? stateKey : undefined, content };
 }
 
+const isCommand = ({ roomId, stateKey, content: { body } }: InboundEvent, messages: InboxDependencies['messages']): boolean =>
+  messages !== undefined && roomId === messages.roomId && stateKey === undefined && typeof body === 'string' && (body === messages.prefix || body.startsWith(`${messages.prefix} `));
+
 /** Membership concerns us when it is that of one of ours; of other events, the types that have a handler and that others sent. */
-function concernsUs(event: InboundEvent, { types, names }: InboxDependencies): boolean {
+function concernsUs(event: InboundEvent, { types, names, messages }: InboxDependencies): boolean {
+  if (event.type === 'm.room.message') return isCommand(event, messages) && !names.isOurs(event.sender);
   if (event.type === 'm.room.member') return event.stateKey !== undefined && isUserId(event.stateKey) && names.isOurs(event.stateKey);
   return types.has(event.type) && !names.isOurs(event.sender);
 }
@@ -107,7 +113,7 @@ const cannotBeJson = (body: Buffer): boolean => body[0] !== openBrace || body[bo
 export function createInbox(deps: InboxDependencies): Inbox {
   const commit = new GroupCommit(deps);
   // An ASCII character may be written as an escape: then only parsing tells what it says.
-  const signs = ['m.room.member', ...deps.types, '\\u00'].map((text) => Buffer.from(text));
+  const signs = ['m.room.member', ...deps.types, ...(deps.messages === undefined ? [] : [deps.messages.prefix]), '\\u00'].map((text) => Buffer.from(text));
   return {
     async accept(body) {
       if (cannotBeJson(body)) throw new SyntaxError('not a JSON object');

@@ -27,6 +27,8 @@ export interface RoomEvents {
   emit(tx: Transaction, event: OutboundEvent): void;
   /** Id of the event that was remembered under a name; undefined until it is in the room. */
   findEventId(db: Queryable, place: Place, name: string): Promise<EventId | undefined>;
+  /** Takes an event that is in the room already as the one of this name: what follows refers to it. */
+  remember(tx: Transaction, place: Place, name: string, eventId: EventId): Promise<void>;
   /** Gives one of our virtual users its name, when it is first needed or the name changes. */
   ensureProfile(tx: Transaction, userId: UserId, displayName: string): void;
 }
@@ -59,6 +61,8 @@ export interface Rooms {
    * not in it, or `userId` is not. Throws SERVICE_UNAVAILABLE when the homeserver can't be asked.
    */
   requireJoined(roomId: RoomId, userId: UserId): Promise<void>;
+  /** Whether the room lets both this user and our bot set state of this type. Throws SERVICE_UNAVAILABLE. */
+  maySetState(roomId: RoomId, userId: UserId, type: string): Promise<boolean>;
 }
 
 /** How somebody is called in a room. */
@@ -84,4 +88,13 @@ export interface SharedRooms {
   requireShared(users: readonly UserId[], roomId: RoomId | undefined, options?: { readonly askAnew?: boolean }): Promise<SharedRoom>;
   /** Whether our bot has heard that the room is encrypted; asks nobody. */
   isKnownEncrypted(db: Queryable, roomId: RoomId): Promise<boolean>;
+}
+
+/** Commands that people write as messages in one room. */
+export interface RoomMessages {
+  readonly roomId: RoomId;
+  /** The word that such a message begins with; others are not even kept. */
+  readonly prefix: string;
+  /** Returns what to write, in the transaction that also marks the message handled; `reply` answers in the room. */
+  handle(sender: UserId, text: string): Promise<(tx: Transaction, reply: (text: string) => void) => Promise<void>>;
 }

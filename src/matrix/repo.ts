@@ -1,7 +1,7 @@
-import type { Queryable } from '../database/index.ts';
+import type { Queryable, Transaction } from '../database/index.ts';
 import { asRoomId, type EventId, type RoomId, type UserId } from '../kernel/ids.ts';
 
-export type Purpose = 'catalogue' | `notice:${UserId}`;
+export type Purpose = 'catalogue' | 'administrators' | `notice:${UserId}`;
 
 export async function findOwnRoom(db: Queryable, purpose: Purpose): Promise<RoomId | undefined> {
   const row = await db.sql<{ purpose: string; room_id: string }>('own_room').where({ purpose }).first('room_id');
@@ -45,4 +45,10 @@ export async function saveSentEvent(db: Queryable, place: string, name: string, 
 
 export async function findSentEvent(db: Queryable, place: string, name: string): Promise<EventId | undefined> {
   return (await db.sql<{ place: string; name: string; event_id: EventId }>('sent_event').where({ place, name }).first('event_id'))?.event_id;
+}
+
+/** No caller may name it (decision D22); undefined: there is none. */
+export async function setAdministratorsRoom(tx: Transaction, roomId: RoomId | undefined, now: number): Promise<void> {
+  if (roomId === undefined) await tx.sql('own_room').where({ purpose: 'administrators' }).delete();
+  else await saveOwnRoom(tx, 'administrators', roomId, now);
 }

@@ -4,6 +4,7 @@ import { AppError } from '../kernel/errors.ts';
 import { asRoomId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { HomeserverUnreachable, isErrcode, path, type Homeserver } from './homeserver.ts';
 import type { OwnNames } from './identity.ts';
+import { maySetState } from './power.ts';
 import type { Rooms } from './port.ts';
 import type { RoomFacts } from './room-facts.ts';
 import { findOwnRoom, forgetOwnRoom, isOwnRoom, saveOwnRoom, type Purpose } from './repo.ts';
@@ -26,6 +27,16 @@ interface StateEvent {
 }
 
 const notAllowed = (): AppError => new AppError('ROOM_NOT_ALLOWED', 'This room cannot be used here');
+
+/** Without an answer there is no yes and no no. */
+async function asking<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof HomeserverUnreachable) throw new AppError('SERVICE_UNAVAILABLE', 'The homeserver cannot be asked about this room just now', { retryAfterMs: 5000, cause: error });
+    throw error;
+  }
+}
 
 /** What every member may read and only we may change. */
 const ownPowerLevels = { users_default: 0, state_default: 100, ban: 100, kick: 100, redact: 100, invite: 100, notifications: { room: 100 } };
@@ -76,12 +87,11 @@ export class OwnRooms implements Rooms {
   }
 
   async requireJoined(roomId: RoomId, userId: UserId): Promise<void> {
-    try {
-      if (!(await this.mayName(roomId, userId))) throw notAllowed();
-    } catch (error) {
-      if (error instanceof HomeserverUnreachable) throw new AppError('SERVICE_UNAVAILABLE', 'The homeserver cannot be asked about this room just now', { retryAfterMs: 5000, cause: error });
-      throw error;
-    }
+    if (!(await asking(() => this.mayName(roomId, userId)))) throw notAllowed();
+  }
+
+  maySetState(roomId: RoomId, userId: UserId, type: string): Promise<boolean> {
+    return asking(() => maySetState(this.#deps.homeserver, roomId, [userId, this.#deps.names.bot], type));
   }
 
   /** As the homeserver knows it, at most five minutes old (decision D18). False too where our bot is not joined. */

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Factor } from './types.ts';
 
@@ -31,11 +31,11 @@ export async function saveAttempts(tx: Transaction, userId: UserId, factor: Fact
 }
 
 export async function findAttempts(db: Queryable, userId: UserId): Promise<Map<Factor, AttemptState>> {
-  const rows = await db.sql('mfa_attempt').where({ user_id: userId }).select<AttemptRow[]>('factor', 'failures', 'locked_until');
+  const rows = await runSql<AttemptRow>(db, 'SELECT factor, failures, locked_until FROM mfa_attempt WHERE user_id = ?', [userId]);
   return new Map(rows.map((row) => [row.factor, fromRow(row)]));
 }
 
 /** Forgets what failed before. Returns whether there was anything. */
 export async function clearAttempts(db: Queryable, userId: UserId, factor: Factor): Promise<boolean> {
-  return (await db.sql('mfa_attempt').where({ user_id: userId, factor }).delete()) === 1;
+  return (await runSql(db, 'DELETE FROM mfa_attempt WHERE user_id = ? AND factor = ? RETURNING factor', [userId, factor])).length === 1;
 }

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { SignatureAlgorithm } from './device-keys.ts';
 
@@ -40,7 +40,7 @@ export async function listDevices(db: Queryable, userId: UserId): Promise<Device
 }
 
 export async function findDevice(db: Queryable, userId: UserId, deviceId: string): Promise<Device | undefined> {
-  const row = await db.sql('mfa_device').where({ user_id: userId, device_id: deviceId }).first<DeviceRow | undefined>();
+  const [row] = await runSql<DeviceRow>(db, 'SELECT * FROM mfa_device WHERE user_id = ? AND device_id = ?', [userId, deviceId]);
   return row === undefined ? undefined : fromRow(row);
 }
 
@@ -66,11 +66,11 @@ export async function deleteDevice(tx: Transaction, userId: UserId, deviceId: st
 
 /** Whether the device still has this key; on PostgreSQL it keeps it until the transaction ends. */
 export async function holdDevice(tx: Transaction, userId: UserId, deviceId: string, keyHash: string): Promise<boolean> {
-  const query = tx.sql('mfa_device').where({ user_id: userId, device_id: deviceId, key_hash: keyHash }).first<object | undefined>('device_id');
-  return (await (tx.dialect === 'postgres' ? query.forShare() : query)) !== undefined;
+  const rows = await runSql(tx, `SELECT device_id FROM mfa_device WHERE user_id = ? AND device_id = ? AND key_hash = ? ${tx.dialect === 'postgres' ? 'FOR SHARE' : ''}`, [userId, deviceId, keyHash]);
+  return rows.length === 1;
 }
 
 /** False when it was spent before. */
 export async function spendSignature(tx: Transaction, hash: string, expiresAt: number): Promise<boolean> {
-  return (await tx.sql('mfa_spent_signature').insert({ hash, expires_at: expiresAt }).onConflict('hash').ignore().returning<object[]>('hash')).length === 1;
+  return (await runSql(tx, 'INSERT INTO mfa_spent_signature (hash, expires_at) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING RETURNING hash', [hash, expiresAt])).length === 1;
 }

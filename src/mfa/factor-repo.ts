@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Enrolled } from './types.ts';
 
@@ -9,7 +9,8 @@ export async function lockUser(tx: Transaction, userId: UserId): Promise<void> {
 
 /** When the wallet's limits are the usual ones again, milliseconds since the epoch; 0 when they never were lower. */
 export async function findLimitsLoweredUntil(db: Queryable, userId: UserId): Promise<number> {
-  return (await db.sql('mfa_user').where({ user_id: userId }).first<{ limits_lowered_until: number } | undefined>('limits_lowered_until'))?.limits_lowered_until ?? 0;
+  const [row] = await runSql<{ limits_lowered_until: number }>(db, 'SELECT limits_lowered_until FROM mfa_user WHERE user_id = ?', [userId]);
+  return row?.limits_lowered_until ?? 0;
 }
 
 export async function saveLimitsLoweredUntil(tx: Transaction, userId: UserId, until: number): Promise<void> {
@@ -18,12 +19,12 @@ export async function saveLimitsLoweredUntil(tx: Transaction, userId: UserId, un
 
 /** Everything that the user has enrolled, in the order of the wire: PIN, devices and passkeys, codes. */
 export async function listEnrolled(db: Queryable, userId: UserId): Promise<Enrolled[]> {
-  const result: unknown = await db.sql.raw(
+  return runSql<Enrolled>(
+    db,
     `SELECT 'pin' AS kind, '' AS id, set_at AS since FROM mfa_pin WHERE user_id = ?
      UNION ALL SELECT 'device', device_id, registered_at FROM mfa_device WHERE user_id = ?
      UNION ALL SELECT 'passkey', credential_id, registered_at FROM mfa_passkey WHERE user_id = ?
      UNION ALL SELECT 'totp', '', created_at FROM mfa_totp WHERE user_id = ? AND state = 'active'`,
     [userId, userId, userId, userId],
   );
-  return db.dialect === 'postgres' ? (result as { rows: Enrolled[] }).rows : (result as Enrolled[]);
 }

@@ -30,6 +30,6 @@ export async function edit(deps: MiniAppsDependencies, tx: Transaction, app: Min
   const next: MiniApp = { ...app, ...given, updatedAt: deps.clock.now() };
   await updateMiniAppDetails(tx, next);
   await deps.audit(tx, { action: 'miniapp.changed', by, miniappId: app.miniappId, details: { fields: Object.keys(given) } });
-  announce(deps, tx, next);
+  await announce(deps, tx, next);
   return next;
 }

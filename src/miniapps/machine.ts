@@ -22,3 +22,10 @@ export const miniappMachine = createMachine({
 /** Not yet in the store: the app works for its owners only (decision D23). */
 export const unpublishedStates: readonly MiniAppStatus[] = ['draft', 'submitted', 'under_review', 'approved', 'rejected'];
 export const isUnpublished = (status: MiniAppStatus): boolean => unpublishedStates.includes(status);
+
+/** What an administrator's word means for an app, or a version of it, as it stands: it takes up what nobody has begun to look at, and publishes unless held (decision D11). */
+export function approvalOf({ status }: { readonly status: string }, hold = false): readonly MiniAppCommand[] {
+  if (status === 'approved') return ['publish'];
+  return [...(status === 'submitted' ? (['begin_review'] as const) : []), 'approve', ...(hold ? [] : (['publish'] as const))];
+}
+export const rejectionOf = ({ status }: { readonly status: string }): readonly MiniAppCommand[] => [...(status === 'submitted' ? (['begin_review'] as const) : []), 'reject'];

@@ -7,7 +7,7 @@ import { edit, type Edits } from './edits.ts';
 import { isUnpublished, unpublishedStates, type MiniAppCommand } from './machine.ts';
 import type { Owner } from './ownership.ts';
 import type { Actor, Credentials, Registrar, Registration } from './registration.ts';
-import { findClient, findMiniApp, findWebhookSecret, listOwned, listPublicMiniApps, listSecretHashes, setClassification, updateMiniAppDetails } from './repo.ts';
+import { findClient, findMiniApp, findWebhook, listOwned, listSecretHashes, setClassification, updateMiniAppDetails } from './repo.ts';
 import { rotateSecret } from './secrets.ts';
 import { adopt, announce, checkOwner, create, draftOf, lock, unknownMiniApp, walk, type MiniAppsDependencies } from './steps.ts';
 import type { Classification, MiniApp } from './types.ts';
@@ -55,8 +55,8 @@ export interface MiniApps {
   findClient(clientId: string): Promise<RegisteredClient | undefined>;
   /** As `getFor`, for who may change the app. @throws AppError MINIAPP_NOT_FOUND, INSUFFICIENT_PERMISSIONS */
   getManaged(developer: UserId, miniappId: string): Promise<MiniApp>;
-  /** Where the app's server listens; undefined where it has none, or the app was retired and has been told so. */
-  webhookOf(miniappId: string, db?: Queryable): Promise<{ readonly url: string; readonly sealedSecret: string } | undefined>;
+  /** Where the app's server listens, or `url` in its place; undefined where there is neither, or the app was retired and has been told so. */
+  webhookOf(miniappId: string, db?: Queryable, url?: string): Promise<{ readonly url: string; readonly sealedSecret: string } | undefined>;
   /** @throws AppError MINIAPP_NOT_FOUND, INVALID_REQUEST */
   rotateSecret(miniappId: string, by: Registrar, which: 'client' | 'webhook', overlapMs: number): Promise<{ secret: string; clientId: string | undefined; oldUntil: number }>;
   /** Writes into `tx` the state of every app that the catalogue room is to show. */
@@ -101,17 +101,18 @@ function createReads(deps: MiniAppsDependencies): Pick<MiniApps, Reads> {
       if (app.owner === undefined || !(await deps.ownership.mayManage(database, developer, app.owner))) throw new AppError('INSUFFICIENT_PERMISSIONS', 'Your role does not allow this');
       return app;
     },
-    async webhookOf(miniappId, db = database) {
-      const app = await findMiniApp(db, miniappId);
-      const sealedSecret = await findWebhookSecret(db, miniappId);
-      return app?.webhookUrl === undefined || (app.status === 'retired' && clock.now() - app.updatedAt > lastWordsMs) || sealedSecret === undefined ? undefined : { url: app.webhookUrl, sealedSecret };
+    async webhookOf(miniappId, db = database, url) {
+      const webhook = await findWebhook(db, miniappId);
+      const target = url ?? webhook?.url;
+      const isOver = webhook?.status === 'retired' && clock.now() - webhook.updatedAt > lastWordsMs;
+      return webhook?.sealedSecret === undefined || isOver || target === undefined ? undefined : { url: target, sealedSecret: webhook.sealedSecret };
     },
   };
 }
 
 export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
   const { database, clock } = deps;
-  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId));
+  const clients = createLiveCache(clock, (clientId) => findRegisteredClient(deps, clientId), { shared: { wakes: deps.wakes, topic: 'miniapps' } });
   const change = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
     database.inTransaction((tx) => {
       tx.afterCommit(() => clients.clear());
@@ -146,7 +147,7 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
         const app = { ...(await lock(tx, miniappId)), classification, updatedAt: clock.now() };
         await setClassification(tx, app.miniappId, classification, app.updatedAt);
         await deps.audit(tx, { action: 'miniapp.classified', by, miniappId, details: { classification } });
-        announce(deps, tx, app);
+        await announce(deps, tx, app);
         return app;
       }),
     adopt: (registration) => change((tx) => adopt(deps, tx, registration)),
@@ -158,7 +159,7 @@ export function createMiniApps(deps: MiniAppsDependencies): MiniApps {
         return rotated;
       }),
     async fillCatalogue(tx) {
-      for (const app of await listPublicMiniApps(tx, deps.maxStateApps)) announce(deps, tx, app);
+      for (const app of await deps.mirror.list(tx)) await announce(deps, tx, app);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import { asMiniAppId, asUserId, type MiniAppId } from '../kernel/ids.ts';
 import type { MiniAppStatus } from './machine.ts';
 import type { Owner } from './ownership.ts';
@@ -112,7 +112,7 @@ const rowFromMiniapp = (app: MiniApp): Omit<MiniAppRow, 'webhook_secret'> => ({
 });
 
 export async function findMiniApp(db: Queryable, miniappId: string): Promise<MiniApp | undefined> {
-  const row = await db.sql<MiniAppRow>('miniapp').where({ miniapp_id: miniappId }).first();
+  const [row] = await runSql<MiniAppRow>(db, 'SELECT * FROM miniapp WHERE miniapp_id = ?', [miniappId]);
   return row === undefined ? undefined : miniappFromRow(row);
 }
 
@@ -146,12 +146,6 @@ export async function moveMiniApp(db: Queryable, miniappId: MiniAppId, from: Min
 
 export async function setClassification(db: Queryable, miniappId: MiniAppId, classification: Classification, now: number): Promise<void> {
   await db.sql('miniapp').where({ miniapp_id: miniappId }).update({ classification, updated_at: now });
-}
-
-/** Apps whose state the catalogue room shows: all that were ever submitted, best known first. */
-export async function listPublicMiniApps(db: Queryable, limit: number): Promise<MiniApp[]> {
-  const rows = await db.sql<MiniAppRow>('miniapp').whereNot('status', 'draft').orderBy([{ column: 'install_count', order: 'desc' }, 'miniapp_id']).limit(limit);
-  return rows.map(miniappFromRow);
 }
 
 /** Ids of what this owner has in one of these states. */
@@ -204,6 +198,12 @@ export async function findConfidentialClient(db: Queryable, miniappId: string): 
 /** Sealed. */
 export async function findWebhookSecret(db: Queryable, miniappId: string): Promise<string | undefined> {
   return (await db.sql('miniapp').where({ miniapp_id: miniappId }).first<{ webhook_secret: string | null } | undefined>('webhook_secret'))?.webhook_secret ?? undefined;
+}
+
+/** Where the app's server listens, with its sealed secret. */
+export async function findWebhook(db: Queryable, miniappId: string): Promise<{ readonly status: MiniAppStatus; readonly updatedAt: number; readonly url: string | undefined; readonly sealedSecret: string | undefined } | undefined> {
+  const [row] = await runSql<Pick<MiniAppRow, 'status' | 'updated_at' | 'webhook_url' | 'webhook_secret'>>(db, 'SELECT status, updated_at, webhook_url, webhook_secret FROM miniapp WHERE miniapp_id = ?', [miniappId]);
+  return row === undefined ? undefined : { status: row.status, updatedAt: row.updated_at, url: row.webhook_url ?? undefined, sealedSecret: row.webhook_secret ?? undefined };
 }
 
 export async function setWebhookSecret(tx: Transaction, miniappId: string, sealed: string, now: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { answer, principalOf, type ApiRequest, type Routes } from '../http/index.ts';
 import { isoTime } from '../kernel/clock.ts';
 import type { Edits } from './edits.ts';
-import type { MiniAppCommand, MiniAppStatus } from './machine.ts';
+import { approvalOf, rejectionOf, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 import type { MiniApps } from './miniapps.ts';
 import type { Credentials, Registrar } from './registration.ts';
 import { assertOrdinary, assertOrdinaryScopes, internalForOfficial, registrationOf, type RegistrationBody } from './requests.ts';
@@ -40,11 +40,6 @@ export const statusBody = (app: MiniApp): object => ({
 
 const administrator = (request: ApiRequest): Registrar => ({ admin: principalOf(request, 'admin').name });
 const idIn = (request: ApiRequest): string => request.path.miniapp_id as string;
-
-/** A verdict takes up what nobody has begun to look at; `approve` goes on to publish unless held (decision D11). */
-export function verdictCommands(verdict: 'approve' | 'reject', status: string, hold = false): MiniAppCommand[] {
-  return [...(status === 'submitted' ? (['begin_review'] as const) : []), verdict, ...(verdict === 'approve' && !hold ? (['publish'] as const) : [])];
-}
 
 interface EditBody {
   name?: string;
@@ -124,8 +119,8 @@ export function miniappRoutes({ miniapps, act, isPrivilegedScope }: MiniAppRoute
       const { principal } = request;
       return answer(statusBody(principal.kind === 'developer' ? await miniapps.getFor(principal.userId, idIn(request)) : await miniapps.get(idIn(request))));
     },
-    approveMiniApp: moving((request, status) => (status === 'approved' ? ['publish'] : verdictCommands('approve', status, (request.body as { hold?: boolean }).hold))),
-    rejectMiniApp: moving((_request, status) => verdictCommands('reject', status)),
+    approveMiniApp: moving((request, status) => approvalOf({ status }, (request.body as { hold?: boolean }).hold)),
+    rejectMiniApp: moving((_request, status) => rejectionOf({ status })),
     suspendMiniApp: moving(() => ['suspend']),
     reinstateMiniApp: moving(() => ['reinstate']),
     rotateMiniAppSecret: async (request) => {

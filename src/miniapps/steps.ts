@@ -4,8 +4,8 @@ import type { Database, Transaction } from '../database/index.ts';
 import { advance } from '../kernel/advance.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asMiniAppId, newSecret, newWebhookSecret, randomSuffix, sha256Hex, type MiniAppId, type UserId } from '../kernel/ids.ts';
+import type { Wakes } from '../kernel/wakes.ts';
 import type { RoomEvents } from '../matrix/port.ts';
-import { appStateEvent } from './events.ts';
 import { miniappMachine, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 import type { Owner, Ownership } from './ownership.ts';
 import type { Actor, Credentials, Registrar, Registration } from './registration.ts';
@@ -16,10 +16,11 @@ import type { MiniApp } from './types.ts';
 export interface MiniAppsDependencies extends SecretsDependencies {
   readonly database: Database;
   readonly events: RoomEvents;
+  readonly wakes: Wakes;
   readonly miniappUser: (miniappId: MiniAppId) => UserId;
   readonly ownership: Ownership;
-  /** Apps that the catalogue room shows at most. */
-  readonly maxStateApps: number;
+  /** The catalogue room: shows an app as it is now, if it has a place for it; what it is to show when it is new. */
+  readonly mirror: { show(tx: Transaction, app: MiniApp): Promise<void>; list(tx: Transaction): Promise<MiniApp[]> };
   /** An app was suspended or retired: its users' sessions end with the same commit. */
   readonly endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>;
   /** What was done to an app, and by whom, in the transaction that does it. */
@@ -50,7 +51,7 @@ export interface Followers {
 }
 
 export interface MiniAppAudit {
-  readonly action: 'miniapp.secret_rotated' | 'miniapp.registered' | 'miniapp.moved' | 'miniapp.classified' | 'miniapp.changed' | 'miniapp.released' | 'miniapp.version_moved' | 'miniapp.version_added' | 'miniapp.rollout';
+  readonly action: 'miniapp.secret_rotated' | 'miniapp.registered' | 'miniapp.moved' | 'miniapp.classified' | 'miniapp.changed' | 'miniapp.released' | 'miniapp.version_moved' | 'miniapp.version_added' | 'miniapp.rollout' | 'miniapp.bot_registered' | 'miniapp.bot_removed';
   readonly by: Actor;
   readonly miniappId: string;
   readonly details: Readonly<Record<string, unknown>>;
@@ -96,16 +97,16 @@ function newCredentials({ miniappId, clientType }: MiniApp): Credentials {
   };
 }
 
-type Showing = Pick<MiniAppsDependencies, 'events' | 'miniappUser'>;
+export type Showing = Pick<MiniAppsDependencies, 'events' | 'miniappUser'> & { readonly mirror: Pick<MiniAppsDependencies['mirror'], 'show'> };
 
-function show({ events, miniappUser }: Showing, tx: Transaction, app: MiniApp): void {
-  events.emit(tx, appStateEvent(app, { catalogue: true }));
+async function show({ events, mirror, miniappUser }: Showing, tx: Transaction, app: MiniApp): Promise<void> {
+  await mirror.show(tx, app);
   if (app.status === 'active') events.ensureProfile(tx, miniappUser(app.miniappId), app.name);
 }
 
 /** Shows the app, as it is now, in the catalogue room; a draft is nobody else's business. */
-export const announce = (deps: Showing, tx: Transaction, app: MiniApp): void => {
-  if (app.status !== 'draft') show(deps, tx, app);
+export const announce = async (deps: Showing, tx: Transaction, app: MiniApp): Promise<void> => {
+  if (app.status !== 'draft') await show(deps, tx, app);
 };
 
 /** One published state for each step: a reader of the room sees the way, not only where it ended. */
@@ -124,7 +125,7 @@ export async function walk(deps: MiniAppsDependencies, tx: Transaction, start: M
       await deps.audit(tx, { action: 'miniapp.released', by, miniappId: app.miniappId, details: { version: app.version, version_code: app.versionCode } });
     }
     // A draft too: it was taken back, and the room must not go on saying that it is submitted.
-    show(deps, tx, app);
+    await show(deps, tx, app);
     await deps.tell(tx, { ...step, app });
     if (status === 'suspended' || status === 'retired') await deps.endSessions(tx, app.miniappId);
   }
@@ -181,6 +182,6 @@ export async function adopt(deps: MiniAppsDependencies, tx: Transaction, registr
   const app = order > 0 ? { ...changed, versionCode: await deps.followers.renewed(tx, changed), bundleSha256: undefined } : changed;
   await updateMiniAppDetails(tx, app);
   await deps.audit(tx, { action: 'miniapp.changed', by: byManifest, miniappId: app.miniappId, details: { version: app.version } });
-  announce(deps, tx, app);
+  await announce(deps, tx, app);
   return 'changed';
 }

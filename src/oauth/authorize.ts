@@ -1,5 +1,5 @@
 import { errors, type Client, type Grant, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
-import type { Transaction } from '../database/index.ts';
+import type { Queryable, Transaction } from '../database/index.ts';
 import { asUserId, newId } from '../kernel/ids.ts';
 import { apiResource } from './adapter.ts';
 import { ourClient } from './client-metadata.ts';
@@ -8,6 +8,7 @@ import { grantedScopes } from './consent-repo.ts';
 import type { OAuthParts } from './deps.ts';
 import { sessionOpened } from './events.ts';
 import { parseContext } from './exchange-request.ts';
+import { OAuthError } from './oauth-error.ts';
 import { decideScopes, isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
 import { insertSession, lockUserWallet, type Session, type SessionOrigin } from './session-repo.ts';
 
@@ -51,6 +52,11 @@ export interface NewSession {
   readonly lifetimeMs: number;
 }
 
+/** Throws access_denied when an administrator has suspended the user. Who opens a session asks while the user's wallet row is locked, as who suspends does: neither can miss the other. */
+export async function refuseSuspended(db: Queryable, parts: Pick<OAuthParts, 'isSuspended'>, userId: string): Promise<void> {
+  if ((await parts.isSuspended?.(db, userId)) === true) throw new OAuthError(403, 'access_denied', 'This account is suspended');
+}
+
 /** A session without tokens yet; nothing is written. */
 export function draftSession(parts: OAuthParts, session: NewSession): Omit<Session, 'walletId'> {
   const now = parts.clock.now();
@@ -75,6 +81,7 @@ export function draftSession(parts: OAuthParts, session: NewSession): Omit<Sessi
 export async function openDraft(tx: Transaction, parts: OAuthParts, client: OAuthClient, draft: Omit<Session, 'walletId'>): Promise<void> {
   // Who withdraws takes the same lock: from here on nothing of it can be.
   const walletId = await lockUserWallet(tx, draft.userId, newId('tw'), parts.clock.now());
+  await refuseSuspended(tx, parts, draft.userId);
   const { consentRequired } = decideScopes(client, draft.scopes, await grantedScopes(tx, draft.userId, client.miniappId));
   if (consentRequired.length > 0) throw new errors.AccessDenied('a permission was withdrawn meanwhile');
   const session = { ...draft, walletId };
@@ -85,6 +92,7 @@ export async function openDraft(tx: Transaction, parts: OAuthParts, client: OAut
 /** Throws access_denied unless the user may use this client, and name the room that the context names (decisions D22, D23). */
 export async function assertAllowed(parts: OAuthParts, client: OAuthClient, userId: string, context: Session['context']): Promise<void> {
   if (!isAvailableTo(client, userId)) throw new errors.AccessDenied('this user may not use the mini-app');
+  await refuseSuspended(parts.database, parts, userId);
   const roomId = context?.room_id;
   if (typeof roomId === 'string' && parts.mayNameRoom !== undefined && !(await parts.mayNameRoom(asUserId(userId), roomId))) throw new errors.AccessDenied('This room can not be named here');
 }

@@ -64,6 +64,11 @@ export async function endBrowserSession(db: Queryable, userId: string, uidHash: 
   return (await db.sql('browser_session').where({ user_id: userId, uid_hash: uidHash }).delete()) === 1;
 }
 
+/** All of the user's. Returns how many there were. */
+export async function endBrowserSessions(db: Queryable, userId: string): Promise<number> {
+  return db.sql('browser_session').where({ user_id: userId }).delete();
+}
+
 /** A sign-in that was sent elsewhere and has not come back. */
 export interface SignInAttempt {
   readonly stateHash: string;

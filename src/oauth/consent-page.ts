@@ -3,7 +3,8 @@ import { asUserId, sha256Hex } from '../kernel/ids.ts';
 import { consentPage, donePage } from '../web/pages.ts';
 import { PageError, seeOther, sendPage, type Browser } from './browser.ts';
 import { appModel, askedScopes, deciding, describedScopes, readDecision, type Again } from './consent-form.ts';
-import { findPendingConsent, markAnswered, recordAnswer, type ConsentRequest } from './consent-repo.ts';
+import { findPendingConsent, markAnswered, type ConsentRequest } from './consent-repo.ts';
+import { rememberDecision } from './decision.ts';
 import type { OAuthParts } from './deps.ts';
 import { signInPath } from './sign-in.ts';
 import { confirmModel, pageProof, takeStepUp } from './step-up.ts';
@@ -61,8 +62,7 @@ export function createConsentPage(parts: OAuthParts, browser: Browser) {
         await database.inTransaction(async (tx) => {
           if (!(await markAnswered(tx, request.idHash, now))) throw notOpen();
           await proof.spend(tx);
-          await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
-          await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+          await rememberDecision(tx, parts, who, { approved, denied });
         });
         sendPage(res, donePage({ title: 'Thank you', message: 'You can go back to the app and close this page.' }));
       };

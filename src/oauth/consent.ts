@@ -1,6 +1,7 @@
 import { isoTime } from '../kernel/clock.ts';
 import { asUserId, sha256Hex } from '../kernel/ids.ts';
-import { findPendingConsent, markAnswered, recordAnswer, type ConsentRequest } from './consent-repo.ts';
+import { findPendingConsent, markAnswered, type ConsentRequest } from './consent-repo.ts';
+import { rememberDecision } from './decision.ts';
 import type { OAuthParts } from './deps.ts';
 import { OAuthError } from './oauth-error.ts';
 import { proveUser } from './prove.ts';
@@ -99,8 +100,7 @@ export function createConsent(parts: OAuthParts): Consent {
           const now = clock.now();
           if (!(await markAnswered(tx, request.idHash, now))) throw notOpen();
           await proof.spend(tx);
-          await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
-          await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+          await rememberDecision(tx, parts, who, { approved, denied });
         });
       await withStepUp(async () => record(await takeStepUp(parts.stepUp, who, approved, authProof)));
       return { approved_scopes: approved, denied_scopes: denied };

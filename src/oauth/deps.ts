@@ -1,5 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
-import type { Database, Transaction } from '../database/index.ts';
+import type { Database, Queryable, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
@@ -16,6 +16,7 @@ import type { RevokedScopes } from './events.ts';
 import type { SigningKeys } from './keys.ts';
 import type { LimitOptions, Limits, LimitStore } from './limits.ts';
 import type { LiveCache } from '../kernel/live-cache.ts';
+import type { Wakes } from '../kernel/wakes.ts';
 import type { Session } from './session-repo.ts';
 import type { StepUp } from './step-up.ts';
 
@@ -60,6 +61,10 @@ export interface OAuthDeps {
   readonly signIn: SignIn;
   /** Second factors; nobody has one when absent. */
   readonly stepUp?: StepUp;
+  /** Whether an administrator keeps this user out. */
+  readonly isSuspended?: (db: Queryable, userId: string) => Promise<boolean>;
+  /** How other instances hear of sessions that end; within a second, without. */
+  readonly wakes?: Wakes;
   /** Keeps what lets us act for a user on behalf of a mini-app (section 4.16); when absent, nothing is asked for that would. */
   readonly actFor?: { keep(userId: UserId, miniappId: string, tokens: MatrixTokens): Promise<void> };
   /** The developer console's way to sign in; its paths do not exist when absent. */
@@ -73,6 +78,8 @@ export interface OAuthDeps {
   readonly events: RoomEvents;
   /** Called in the transaction that withdraws scopes, for who else must hear of it: the mini-app's webhook (section 5.6). */
   readonly onScopesRevoked?: (tx: Transaction, revocation: RevokedScopes) => Promise<void>;
+  /** Called in the transaction in which a user answers a question for consent with yes: for the user's devices. */
+  readonly onScopesGranted?: (tx: Transaction, granted: { readonly userId: UserId; readonly miniappId: string; readonly scopes: readonly string[] }) => void;
   /** Writes what is given and taken into the audit log, in the transaction that does it. Without it nothing privileged is given. */
   readonly audit?: (tx: Transaction, entry: OAuthAudit) => Promise<void>;
   readonly options: OAuthOptions;

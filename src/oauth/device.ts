@@ -9,7 +9,8 @@ import { assertAllowed, draftSession, openDraft } from './authorize.ts';
 import { PageError, seeOther, sendPage, type Browser, type SignedIn } from './browser.ts';
 import { appModel, askedScopes, deciding, readDecision, type Again, type ConsentDecision } from './consent-form.ts';
 import type { OAuthClient } from './clients.ts';
-import { grantedScopes, recordAnswer } from './consent-repo.ts';
+import { grantedScopes } from './consent-repo.ts';
+import { rememberDecision } from './decision.ts';
 import type { OAuthParts } from './deps.ts';
 import { claimDeviceCode, markDeviceCodeAnswered, mayPoll, pollIntervalMs } from './device-repo.ts';
 import { parseContext } from './exchange-request.ts';
@@ -51,12 +52,10 @@ async function answerCode(tx: Transaction, parts: OAuthParts, signedIn: SignedIn
   const { code, client, decision, context } = question;
   const { userId } = signedIn;
   const who = { userId, miniappId: client.miniappId };
-  const now = parts.clock.now();
   const codeHash = sha256Hex(code.jti);
   if (!(await claimDeviceCode(tx, codeHash, userId))) throw new PageError(409, 'This code was answered already', wrongCode);
   await proof.spend(tx);
-  await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
-  await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+  await rememberDecision(tx, parts, who, { approved, denied });
   const scopes = isDenied ? [] : parseScopes(code.params?.scope as string | undefined).filter((scope) => decision.held.includes(scope) || approved.includes(scope));
   if (scopes.length === 0) {
     Object.assign(code, { error: 'access_denied', errorDescription: 'The user said no' });

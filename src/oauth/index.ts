@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transaction } from '../database/index.ts';
 import { AppError } from '../kernel/errors.ts';
-import type { UserId } from '../kernel/ids.ts';
+import { newId, type UserId } from '../kernel/ids.ts';
 import type { ProvenUser } from '../matrix/proof/index.ts';
 import { createAccessTokens, type AccessTokenPrincipal } from './access-tokens.ts';
+import { endBrowserSessions } from './browser-session-repo.ts';
 import { findLiveClientSession, revokeClientSessions } from './client-session-repo.ts';
 import { createClientTokens, type ClientTokenPrincipal } from './client-tokens.ts';
 import { isSecretOf, type OAuthClient } from './clients.ts';
@@ -11,14 +12,15 @@ import type { OAuthDeps, OAuthParts } from './deps.ts';
 import { createJwts, createSignedTokens, type Jwts } from './jwt.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLimits } from './limits.ts';
-import { createLiveCache } from '../kernel/live-cache.ts';
+import { createLiveCache, type LiveCacheOptions } from '../kernel/live-cache.ts';
+import type { WakeTopic } from '../kernel/wakes.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
 import { OAuthError } from './oauth-error.ts';
 import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
 import { obtainableScopes } from './scopes.ts';
-import { findLiveSession, holdLiveSession, markRevoked } from './session-repo.ts';
+import { findLiveSession, holdLiveSession, listLiveSessions, lockUserWallet, markRevoked } from './session-repo.ts';
 import { noStepUp } from './step-up.ts';
 
 export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
@@ -56,15 +58,19 @@ export interface OAuth {
   verifyBearer(token: string): Promise<{ readonly kind: 'user'; readonly principal: AccessTokenPrincipal } | { readonly kind: 'client'; readonly principal: ClientTokenPrincipal }>;
   /** Throws AppError INVALID_TOKEN unless this is a confidential client and one of its secrets (decision D8: CLIENT). */
   verifyClientSecret(clientId: string, secret: string): Promise<{ readonly clientId: string; readonly miniappId: string; readonly scopes: ReadonlySet<string> }>;
-  /** Throws AppError INVALID_TOKEN, or SERVICE_UNAVAILABLE when the token could not be checked. */
+  /** Throws AppError INVALID_TOKEN, USER_SUSPENDED, or SERVICE_UNAVAILABLE when the token could not be checked. */
   verifyMatrixToken(token: string): Promise<ProvenUser>;
   /**
    * Ends sessions, and with them their access and refresh tokens: here as soon as the transaction commits, on other instances
    * within a second. Returns how many.
    */
   revokeSessions(tx: Transaction, which: RevokedSessions): Promise<number>;
+  /** Ends all that a user has open, browsers too: nothing that was being opened meanwhile is left. Returns how many sessions. */
+  endUser(tx: Transaction, userId: UserId): Promise<number>;
   /** Throws AppError INVALID_TOKEN unless the session lives; then it does until the transaction ends, because who ends it waits. */
   requireSession(tx: Transaction, sessionId: string): Promise<void>;
+  /** Which of these sessions of users live. */
+  listLiveSessions(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** A user is done with a mini-app: its sessions end, and what they granted it is withdrawn. */
   withdraw(tx: Transaction, from: { readonly userId: UserId; readonly miniappId: string }, reason: 'user_initiated' | 'uninstall'): Promise<void>;
   /** What users have granted to mini-apps. */
@@ -79,17 +85,29 @@ export interface OAuth {
   rotateDueKeys(tx: Transaction, maxAgeMs: number): Promise<boolean>;
 }
 
+async function verifyMatrixToken({ proof, log, database, isSuspended }: OAuthDeps, token: string): Promise<ProvenUser> {
+  let user: ProvenUser;
+  try {
+    user = await proveUser(proof, log, { token, tokenType: 'access_token', presentedBy: 'user' });
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error;
+    throw new AppError(error.status === 503 ? 'SERVICE_UNAVAILABLE' : 'INVALID_TOKEN', error.error_description ?? error.error);
+  }
+  if ((await isSuspended?.(database, user.userId)) === true) throw new AppError('USER_SUSPENDED', 'This account is suspended');
+  return user;
+}
+
 export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
   const longestTokenMs = Math.max(options.accessTokenMs, options.firstPartyTokenMs, options.clientTokenMs, options.privilegedTokenMs, options.otherTokenMs ?? 0);
   const keys = createSigningKeys({ database, clock, keyRing, log, longestTokenMs });
-  const sessions = createLiveCache(clock, (id, now) => findLiveSession(database, id, now));
-  const clientSessions = createLiveCache(clock, (id, now) => findLiveClientSession(database, id, now));
-  const { issuer } = options;
-  const jwts = createJwts({ issuer, clock, keys });
+  const shared = (topic: WakeTopic): LiveCacheOptions => (deps.wakes === undefined ? {} : { shared: { wakes: deps.wakes, topic } });
+  const sessions = createLiveCache(clock, (id, now) => findLiveSession(database, id, now), shared('sessions'));
+  const clientSessions = createLiveCache(clock, (id, now) => findLiveClientSession(database, id, now), shared('client_sessions'));
+  const jwts = createJwts({ issuer: options.issuer, clock, keys });
   const signed = createSignedTokens(jwts);
-  const tokens = createAccessTokens({ issuer, clock, tokens: signed, sessions });
-  const clientTokens = createClientTokens({ issuer, clock, tokens: signed, sessions: clientSessions });
+  const tokens = createAccessTokens({ issuer: options.issuer, clock, tokens: signed, sessions });
+  const clientTokens = createClientTokens({ issuer: options.issuer, clock, tokens: signed, sessions: clientSessions });
   const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore) };
   const provider = createProvider(parts);
   const authorizations = createAuthorizations(parts);
@@ -126,18 +144,17 @@ export function createOAuth(deps: OAuthDeps): OAuth {
       if (!usable || !isSecretOf(client, secret)) throw new AppError('INVALID_TOKEN', 'Invalid client credentials');
       return { clientId, miniappId: client.miniappId, scopes: new Set(obtainableScopes(client)) };
     },
-    async verifyMatrixToken(token) {
-      try {
-        return await proveUser(deps.proof, log, { token, tokenType: 'access_token', presentedBy: 'user' });
-      } catch (error) {
-        if (!(error instanceof OAuthError)) throw error;
-        throw new AppError(error.status === 503 ? 'SERVICE_UNAVAILABLE' : 'INVALID_TOKEN', error.error_description ?? error.error);
-      }
-    },
+    verifyMatrixToken: (token) => verifyMatrixToken(deps, token),
     revokeSessions,
+    async endUser(tx, userId) {
+      // The same lock as whoever opens a session takes.
+      await lockUserWallet(tx, userId, newId('tw'), clock.now());
+      return (await revokeSessions(tx, { userId })) + (await endBrowserSessions(tx, userId));
+    },
     async requireSession(tx, sessionId) {
       if (!(await holdLiveSession(tx, sessionId, clock.now()))) throw new AppError('INVALID_TOKEN', 'Invalid or expired TEP token');
     },
+    listLiveSessions: (ids) => listLiveSessions(database, ids, clock.now()),
     authorizations,
     findClient: (clientId) => deps.clients.findClient(clientId),
     inTransaction: (work) => database.inTransaction(work),

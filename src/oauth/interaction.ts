@@ -5,7 +5,8 @@ import { consentPage } from '../web/pages.ts';
 import { PageError, seeOther, sendPage, type Browser } from './browser.ts';
 import { appModel, askedScopes, deciding, describedScopes, readDecision, type Again } from './consent-form.ts';
 import type { OAuthClient } from './clients.ts';
-import { grantedScopes, recordAnswer } from './consent-repo.ts';
+import { grantedScopes } from './consent-repo.ts';
+import { rememberDecision } from './decision.ts';
 import type { OAuthParts } from './deps.ts';
 import { decideScopes, parseScopes, type ScopeDecision } from './scopes.ts';
 import { signInPath } from './sign-in.ts';
@@ -79,11 +80,9 @@ export function createInteractionPages(provider: Provider, parts: OAuthParts, br
       const who = { userId, miniappId: client.miniappId };
       const decide = async (): Promise<void> => {
         const proof = await takeStepUp(parts.stepUp, who, approved, pageProof(form));
-        const now = parts.clock.now();
         await parts.database.inTransaction(async (tx) => {
           await proof.spend(tx);
-          await recordAnswer(tx, who, approved, 'granted', 'user_consent', now);
-          await recordAnswer(tx, who, denied, 'denied', 'user_consent', now);
+          await rememberDecision(tx, parts, who, { approved, denied });
         });
         const result = isDenied ? { error: 'access_denied', error_description: 'The user said no' } : { consent: {} };
         await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: !isDenied });

@@ -93,7 +93,7 @@ export function createJwts(options: { readonly issuer: string; readonly clock: C
     return claims?.iss === issuer ? claims : undefined;
   };
   // A client sends the same token again and again, and an introspection tries it as two kinds.
-  const signed = createLiveCache(clock, readSigned, maxRemembered);
+  const signed = createLiveCache(clock, readSigned, { maxEntries: maxRemembered });
   const read: Jwts['read'] = async (jwt) => {
     if (jwt.length > maxLength) return undefined;
     const claims = await signed.find(jwt);

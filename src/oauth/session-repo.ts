@@ -120,6 +120,13 @@ export async function findLiveSession(db: Queryable, id: string, now: number): P
   return row === undefined ? undefined : fromRow(row);
 }
 
+/** Those of these sessions that are neither revoked nor over. */
+export async function listLiveSessions(db: Queryable, ids: readonly string[], now: number): Promise<Set<string>> {
+  const among = db.dialect === 'postgres' ? '= ANY(?)' : 'IN (SELECT value FROM json_each(?))';
+  const rows = await runSql<{ id: string }>(db, `SELECT id FROM tep_session WHERE id ${among} AND revoked_at IS NULL AND expires_at > ?`, [ids, now]);
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** Whether the session lives, which can't change then until the transaction ends: who ends it waits. */
 export async function holdLiveSession(tx: Transaction, id: string, now: number): Promise<boolean> {
   const lock = tx.dialect === 'postgres' ? ' FOR SHARE' : '';

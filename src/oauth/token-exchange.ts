@@ -4,6 +4,7 @@ import { newId, newSecret, sha256Hex } from '../kernel/ids.ts';
 import type { ProvenUser } from '../matrix/proof/index.ts';
 import { apiResource } from './adapter.ts';
 import { tokenExchangeGrant } from './client-metadata.ts';
+import { refuseSuspended } from './authorize.ts';
 import { isAvailableTo, type OAuthClient } from './clients.ts';
 import { grantedScopes, insertConsentRequest } from './consent-repo.ts';
 import type { OAuthParts } from './deps.ts';
@@ -100,6 +101,7 @@ async function openSession(tx: Transaction, provider: Provider, parts: OAuthPart
   const now = parts.clock.now();
   const subjectHash = subjectHashOf(parts, request.subjectToken);
   const walletId = await lockUserWallet(tx, user.userId, newId('tw'), now);
+  await refuseSuspended(tx, parts, user.userId);
   if (user.singleUse && !(await spendToken(tx, subjectHash, now + spentTokenMs))) throw matrixTokenRefused();
   const decision = await decide(tx, request, user, wanted);
   if (request.target.firstParty === undefined && decision.consentRequired.length > 0) return askForConsent(tx, parts, request.target.client, user, decision);

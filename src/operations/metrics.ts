@@ -10,12 +10,16 @@ export interface MetricsDependencies {
   readonly clock: Clock;
   readonly homeserverState: () => string;
   readonly loops: () => Readonly<Record<string, LoopReport>>;
+  /** Open streams of `/api/v1/events`. */
+  readonly eventStreams: () => number;
 }
 
 export interface Metrics {
   readonly registry: Registry;
   observeRequest(request: { operation: string; method: string; status: number; durationMs: number }): void;
   countJob(kind: string, outcome: string): void;
+  /** A payment came into this state. */
+  countPayment(state: string): void;
   countReceived(counts: { events: number; accepted: number; ephemeral: number }): void;
 }
 
@@ -43,7 +47,7 @@ function loopGauges(registers: Registry[], loops: MetricsDependencies['loops']):
 }
 
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
-export function createMetrics({ database, clock, homeserverState, loops }: MetricsDependencies): Metrics {
+export function createMetrics({ database, clock, homeserverState, loops, eventStreams }: MetricsDependencies): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -55,6 +59,7 @@ export function createMetrics({ database, clock, homeserverState, loops }: Metri
     registers,
   });
   const jobs = new Counter({ name: 'tmcp_job_attempts_total', help: 'Attempts of queued jobs by what they led to', labelNames: ['kind', 'outcome'], registers });
+  const payments = new Counter({ name: 'tmcp_payments_total', help: 'Payments to mini-apps by the states that they came into', labelNames: ['state'], registers });
   const received = new Counter({ name: 'tmcp_appservice_events_total', help: 'Events that the homeserver pushed', labelNames: ['concern'], registers });
   new Gauge({
     name: 'tmcp_jobs',
@@ -86,11 +91,20 @@ export function createMetrics({ database, clock, homeserverState, loops }: Metri
       for (const state of homeserverStates) this.set({ state }, state === current ? 1 : 0);
     },
   });
+  new Gauge({
+    name: 'tmcp_event_streams',
+    help: 'Streams of live notices that are open',
+    registers,
+    collect() {
+      this.set(eventStreams());
+    },
+  });
   loopGauges(registers, loops);
   return {
     registry,
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),
     countJob: (kind, outcome) => jobs.inc({ kind, outcome }),
+    countPayment: (state) => payments.inc({ state }),
     countReceived: ({ events, accepted, ephemeral }) => {
       received.inc({ concern: 'accepted' }, accepted);
       received.inc({ concern: 'ignored' }, events - accepted);

@@ -1,6 +1,5 @@
 import type { Transaction } from '../database/index.ts';
-import { announce, type Actor, type MiniApp, type MiniAppAudit, type MiniAppCommand, type MiniApps, type MiniAppStatus } from '../miniapps/index.ts';
-import type { RoomEvents } from '../matrix/port.ts';
+import { announce, type Actor, type MiniApp, type MiniAppAudit, type MiniAppCommand, type MiniApps, type MiniAppStatus, type Showing } from '../miniapps/index.ts';
 import { releasedApp, stepVersion, type StepDependencies, type VersionStep } from './followers.ts';
 import { isCandidate, versionCommands, type VersionCommand, type VersionState } from './machine.ts';
 import type { Version } from './types.ts';
@@ -8,7 +7,7 @@ import { findNewest } from './version-repo.ts';
 
 export interface LifecycleDependencies extends StepDependencies {
   readonly miniapps: Pick<MiniApps, 'withLocked' | 'walk' | 'release'>;
-  readonly announce: (tx: Transaction, app: MiniApp) => void;
+  readonly announce: (tx: Transaction, app: MiniApp) => Promise<void>;
   readonly audit: (tx: Transaction, entry: MiniAppAudit) => Promise<void>;
   /** Tells the app's server of a step of a version that does not move the app. */
   readonly tell: (tx: Transaction, step: VersionStep) => Promise<void>;
@@ -36,7 +35,7 @@ export interface Lifecycle {
 }
 
 /** What shows an app in the rooms. */
-export const announcer = (deps: { readonly events: RoomEvents; readonly miniappUser: (miniappId: MiniApp['miniappId']) => Parameters<RoomEvents['ensureProfile']>[1] }) => (tx: Transaction, app: MiniApp): void => announce(deps, tx, app);
+export const announcer = (deps: Showing) => (tx: Transaction, app: MiniApp): Promise<void> => announce(deps, tx, app);
 
 export function createLifecycle(deps: LifecycleDependencies): Lifecycle {
   const { clock, miniapps } = deps;
@@ -47,7 +46,7 @@ export function createLifecycle(deps: LifecycleDependencies): Lifecycle {
     await deps.tell(tx, step);
     if (command !== 'publish') return { app, version: next };
     const released = await miniapps.release(tx, app, releasedApp(app, next, clock.now()), by);
-    deps.announce(tx, released);
+    await deps.announce(tx, released);
     return { app: released, version: next };
   };
   const actIn: Lifecycle['actIn'] = async (tx, start, by, commandsFor, reason) => {

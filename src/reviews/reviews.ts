@@ -3,7 +3,7 @@ import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type MiniAppId } from '../kernel/ids.ts';
-import { verdictCommands, type MiniApp, type MiniApps, type Registrar } from '../miniapps/index.ts';
+import { approvalOf, rejectionOf, type MiniApp, type MiniApps, type Registrar } from '../miniapps/index.ts';
 import { findNewest, findVersionById, nameOfActor, type Lifecycle, type Version, type VersionStep } from '../releases/index.ts';
 import { runInThread } from './checks/index.ts';
 import { requirePassed, type Answers } from './checklists.ts';
@@ -125,7 +125,7 @@ export function createReviews(deps: ReviewsDependencies): Reviews {
         const open = await findOpenReview(tx, known.versionId);
         const newest = await findNewest(tx, app.miniappId);
         if (open?.reviewId !== reviewId || newest?.versionId !== known.versionId) throw new AppError('INVALID_STATE_TRANSITION', 'This review is over', { details: { state: known.state, command: verdict } });
-        const outcome = await deps.lifecycle().actIn(tx, app, by, (status) => verdictCommands(verdict, status, hold), reason);
+        const outcome = await deps.lifecycle().actIn(tx, app, by, (status) => (verdict === 'approve' ? approvalOf({ status }, hold) : rejectionOf({ status })), reason);
         await saveVerdict(tx, reviewId, { ...(reason === undefined ? {} : { reason }), checklists });
         return { app: outcome.app, review: (await findReview(tx, reviewId))! };
       });

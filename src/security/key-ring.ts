@@ -64,6 +64,17 @@ function decrypt(purpose: string, key: KeyObject, sealed: Buffer, associatedData
   }
 }
 
+type OwnedKey = (purpose: string, owner: string, keyId: string) => KeyObject;
+
+/** The last key is at hand without looking: a batch opens a hundred values of one owner. */
+function rememberingLast(find: OwnedKey): OwnedKey {
+  let last: { readonly purpose: string; readonly owner: string; readonly keyId: string; readonly key: KeyObject } | undefined;
+  return (purpose, owner, keyId) => {
+    if (last?.keyId !== keyId || last.owner !== owner || last.purpose !== purpose) last = { purpose, owner, keyId, key: find(purpose, owner, keyId) };
+    return last.key;
+  };
+}
+
 /** Changes with the file. Undefined when it can't be looked at: then what was read stays good. */
 const versionOf = ({ path }: KeyRingOptions): string | undefined => {
   const stat = statSync(path, { throwIfNoEntry: false });
@@ -108,7 +119,6 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     return made;
   };
   const ownedUse = (purpose: string, owner: string): string => `seal-for ${JSON.stringify([purpose, owner])}`;
-
   /** A key that is not there may have been added: a file is read again at once, what costs more only now and then. */
   const lookUp = (id: string): StoredKey | undefined => {
     const known = keys.find((key) => key.id === id);
@@ -122,6 +132,8 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     if (key === undefined) throw new KeyRingError(`${nameOfRing(options)} lacks key ${id}: this database was sealed with another ring`);
     return key;
   };
+
+  const ownedKey = rememberingLast((purpose, owner, keyId) => keyFor(findKey(keyId), ownedUse(purpose, owner)));
 
   return {
     seal(purpose, plaintext, associatedData) {
@@ -138,7 +150,7 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
       const key = newest();
       return { keyId: key.id, sealed: encrypt(keyFor(key, ownedUse(purpose, owner)), plaintext, boundTo(purpose, associatedData)) };
     },
-    openFor: (purpose, owner, keyId, sealed, associatedData) => decrypt(purpose, keyFor(findKey(keyId), ownedUse(purpose, owner)), sealed, boundTo(purpose, associatedData)),
+    openFor: (purpose, owner, keyId, sealed, associatedData) => decrypt(purpose, ownedKey(purpose, owner, keyId), sealed, boundTo(purpose, associatedData)),
     newestKey: () => newest().id,
     hasKey: (keyId) => lookUp(keyId) !== undefined,
     mac(purpose, text) {

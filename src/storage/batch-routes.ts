@@ -39,7 +39,7 @@ export function batchRoutes(storage: Storage): Routes {
       return json({
         items: keys.map((key) => {
           const entry = found.get(key);
-          return entry === undefined ? { key, found: false } : valueBody(entry, { found: true });
+          return entry === undefined ? { key, found: false } : valueBody(entry, '"found":true,');
         }),
       });
     },

@@ -1,16 +1,19 @@
-import type { Database } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { endOfPrefix } from './keys.ts';
-import { buryExpired, countExpired, findLiveEntry, findSpace, listChanges, listLiveEntries, listLiveEntriesOf, lockSpace, saveSpace } from './repo.ts';
-import type { Entry, OpenEntry, Owner, SealedEntry } from './types.ts';
+import { buryExpired, countExpired, findSpace, listChanges, listLiveEntries, listLiveEntriesOf, lockSpace, saveSpace } from './repo.ts';
+import type { Entry, OpenEntry, Owner, SealedEntry, Told } from './types.ts';
 import type { Vault } from './vault.ts';
 
 export interface ReaderDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly vault: Vault;
-  readonly onChanged: (owner: Owner) => void;
+  /** A single entry that holds now. */
+  readonly find: (owner: Owner, key: string) => Promise<SealedEntry | undefined>;
+  /** In each transaction that changes something. */
+  readonly tell: (tx: Transaction, told: Told) => void;
 }
 
 export interface Usage {
@@ -55,7 +58,7 @@ const exportPage = 50;
 
 export function createReader(deps: ReaderDependencies): Reader {
   const { database, clock, vault } = deps;
-  const open = (owner: Owner, { value, ...entry }: SealedEntry): OpenEntry => ({ ...entry, json: value === undefined ? undefined : vault.open(owner, entry.key, value) });
+  const open = (owner: Owner, entry: SealedEntry): OpenEntry => Object.assign(entry, { json: entry.value === undefined ? undefined : vault.open(owner, entry.key, entry.value) });
 
   const getMany: Reader['getMany'] = async (owner, keys) => new Map((await listLiveEntriesOf(database, owner, keys, clock.now())).map((entry) => [entry.key, open(owner, entry)]));
 
@@ -70,14 +73,14 @@ export function createReader(deps: ReaderDependencies): Reader {
       const space = await lockSpace(tx, owner);
       const now = clock.now();
       if (space.nextExpiryAt === undefined || space.nextExpiryAt > now) return;
-      await buryExpired(tx, space, now);
+      const changes = await buryExpired(tx, space, now);
       await saveSpace(tx, space);
-      tx.afterCommit(() => deps.onChanged(owner));
+      deps.tell(tx, { owner, changes, rev: space.rev, bySession: undefined });
     });
 
   return {
     async get(owner, key) {
-      const entry = await findLiveEntry(database, owner, key, clock.now());
+      const entry = await deps.find(owner, key);
       return entry === undefined ? undefined : open(owner, entry);
     },
     getMany,

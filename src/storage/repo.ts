@@ -1,6 +1,6 @@
 import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
-import type { Entry, Owner, SealedEntry, SealedValue, Space } from './types.ts';
+import type { Change, Entry, Owner, SealedEntry, SealedValue, Space } from './types.ts';
 
 export interface SpaceRow {
   id: number;
@@ -47,7 +47,7 @@ const entryFromRow = (row: EntryRow): Entry => ({
   contentType: row.content_type ?? undefined,
 });
 
-const sealedFromRow = (row: SealedRow): SealedEntry => ({ ...entryFromRow(row), value: row.key_id === null || row.value === null ? undefined : { keyId: row.key_id, sealed: row.value } });
+const sealedFromRow = (row: SealedRow): SealedEntry => Object.assign(entryFromRow(row), { value: row.key_id === null || row.value === null ? undefined : { keyId: row.key_id, sealed: row.value } });
 
 export async function findSpace(db: Queryable, { userId, namespace }: Owner): Promise<Space | undefined> {
   const [row] = await runSql<SpaceRow>(db, `SELECT ${spaceColumns} FROM storage_space WHERE user_id = ? AND namespace = ?`, [userId, namespace]);
@@ -77,14 +77,14 @@ export async function countExpired(db: Queryable, spaceId: number, now: number):
   return row ?? { bytes: 0, keys: 0 };
 }
 
-/** Makes tombstones of what has expired, in the order in which it did, and takes it out of the counters. The space must be locked; it is not saved here. */
-export async function buryExpired(tx: Transaction, space: Space, now: number): Promise<void> {
+/** Makes tombstones of what has expired, in the order in which it did, and takes it out of the counters. The space must be locked; it is not saved here. Returns the tombstones. */
+export async function buryExpired(tx: Transaction, space: Space, now: number): Promise<Change[]> {
   const expired = await countExpired(tx, space.id, now);
-  await runSql(
+  const buried = await runSql<{ key: string; rev: number }>(
     tx,
     `UPDATE storage_entry SET rev = ? + d.n, deleted_at = ?, updated_at = ?, expires_at = NULL, bytes = 0, content_type = NULL, key_id = NULL, value = NULL
      FROM (SELECT key, row_number() OVER (ORDER BY expires_at, key) AS n FROM storage_entry WHERE space_id = ? AND deleted_at IS NULL AND expires_at <= ?) d
-     WHERE storage_entry.space_id = ? AND storage_entry.key = d.key`,
+     WHERE storage_entry.space_id = ? AND storage_entry.key = d.key RETURNING storage_entry.key, storage_entry.rev`,
     [space.rev, now, now, space.id, now, space.id],
   );
   const [next] = await runSql<{ at: number | null }>(tx, 'SELECT MIN(expires_at) AS at FROM storage_entry WHERE space_id = ? AND expires_at IS NOT NULL', [space.id]);
@@ -92,6 +92,7 @@ export async function buryExpired(tx: Transaction, space: Space, now: number): P
   space.bytes -= expired.bytes;
   space.keys -= expired.keys;
   space.nextExpiryAt = next?.at ?? undefined;
+  return buried.sort((a, b) => a.rev - b.rev).map(({ key, rev }) => ({ key, rev, deleted: true }));
 }
 
 /** Also a tombstone. */
@@ -132,6 +133,18 @@ export async function saveEntry(tx: Transaction, spaceId: number, entry: SealedE
 export async function findLiveEntry(db: Queryable, { userId, namespace }: Owner, key: string, now: number): Promise<SealedEntry | undefined> {
   const [row] = await runSql<SealedRow>(db, `SELECT ${sealedColumns} FROM ${ofOwner} AND e.key = ? AND ${isLive}`, [userId, namespace, key, now]);
   return row === undefined ? undefined : sealedFromRow(row);
+}
+
+/** The same, and which state its space is in at that moment. */
+export async function findLiveEntryAndState(db: Queryable, { userId, namespace }: Owner, key: string, now: number): Promise<{ readonly entry: SealedEntry; readonly state: string } | undefined> {
+  const [row] = await runSql<SealedRow & { space_id: number; space_rev: number }>(db, `SELECT s.id AS space_id, s.rev AS space_rev, ${sealedColumns} FROM ${ofOwner} AND e.key = ? AND ${isLive}`, [userId, namespace, key, now]);
+  return row === undefined ? undefined : { entry: sealedFromRow(row), state: `${row.space_id} ${row.space_rev}` };
+}
+
+/** Another one after each change, and after an erasure: which space, and its last revision. Undefined when there is none. */
+export async function findState(db: Queryable, { userId, namespace }: Owner): Promise<string | undefined> {
+  const [row] = await runSql<{ id: number; rev: number }>(db, 'SELECT id, rev FROM storage_space WHERE user_id = ? AND namespace = ?', [userId, namespace]);
+  return row === undefined ? undefined : `${row.id} ${row.rev}`;
 }
 
 export async function listLiveEntriesOf(db: Queryable, { userId, namespace }: Owner, keys: readonly string[], now: number): Promise<SealedEntry[]> {
@@ -176,6 +189,11 @@ export async function listChanges(db: Queryable, spaceId: number, since: number,
     [spaceId, since, limit, spaceId, maxBytes],
   );
   return rows.map(sealedFromRow);
+}
+
+/** Mini-apps and reserved audiences with which a user has, or had, entries. */
+export async function listNamespaces(db: Queryable, userId: UserId): Promise<string[]> {
+  return (await runSql<{ namespace: string }>(db, 'SELECT namespace FROM storage_space WHERE user_id = ? ORDER BY namespace', [userId])).map(({ namespace }) => namespace);
 }
 
 /** Deletes what a locked space holds. Of one that was used, the number of its last revision stays, raised: what anybody knew of it is out of date. */

@@ -1,7 +1,7 @@
 import { runSql, type Transaction } from '../database/index.ts';
 import { asUserId } from '../kernel/ids.ts';
 import { buryExpired, saveSpace, spaceColumns, spaceFromRow, type SpaceRow } from './repo.ts';
-import type { Owner } from './types.ts';
+import type { Told } from './types.ts';
 
 type OwnedRow = SpaceRow & { user_id: string; namespace: string };
 
@@ -11,17 +11,17 @@ async function lockSpaces(tx: Transaction, ids: readonly number[]): Promise<Owne
   return ids.length === 0 ? [] : runSql<OwnedRow>(tx, `SELECT ${spaceColumns}, user_id, namespace FROM storage_space WHERE id IN (${ids.map(() => '?').join(', ')}) ORDER BY id${lock}`, ids);
 }
 
-/** Makes tombstones of what has expired, in up to `limit` spaces. Returns whose. */
-export async function sweepExpired(tx: Transaction, now: number, limit: number): Promise<Owner[]> {
+/** Makes tombstones of what has expired, in up to `limit` spaces. */
+export async function sweepExpired(tx: Transaction, now: number, limit: number): Promise<Told[]> {
   const due = await runSql<{ id: number }>(tx, 'SELECT id FROM storage_space WHERE next_expiry_at <= ? ORDER BY next_expiry_at LIMIT ?', [now, limit]);
-  const owners: Owner[] = [];
+  const told: Told[] = [];
   for (const row of await lockSpaces(tx, due.map(({ id }) => id))) {
     const space = spaceFromRow(row);
-    await buryExpired(tx, space, now);
+    const changes = await buryExpired(tx, space, now);
     await saveSpace(tx, space);
-    owners.push({ userId: asUserId(row.user_id), namespace: row.namespace });
+    told.push({ owner: { userId: asUserId(row.user_id), namespace: row.namespace }, changes, rev: space.rev, bySession: undefined });
   }
-  return owners;
+  return told;
 }
 
 /** Forgets deletions from before `before`, in the spaces of the `limit` oldest, and says in their floors that it did. */

@@ -54,6 +54,22 @@ export interface Entry {
   readonly contentType: string | undefined;
 }
 
+/** That a key changed, without what it holds now. */
+export interface Change {
+  readonly key: string;
+  readonly rev: number;
+  readonly deleted: boolean;
+}
+
+/** What a transaction changed, for the user's devices: `rev` is the space's last. */
+export interface Told {
+  readonly owner: Owner;
+  readonly changes: readonly Change[];
+  readonly rev: number;
+  /** The session that wrote, which knows already. */
+  readonly bySession: string | undefined;
+}
+
 export interface SealedValue {
   readonly keyId: string;
   readonly sealed: Buffer;

@@ -16,17 +16,19 @@ export interface WatchDependencies {
 export interface Watch {
   /** Returns when something changed behind `rev`, when `untilMs` is reached, when the caller is gone, or when the server stops. */
   wait(owner: Owner, rev: number, untilMs: number, gone: AbortSignal): Promise<void>;
-  /** After a commit of this process. */
-  notify(owner: Owner): void;
+  /** Something was committed in the spaces of these names; undefined: in any. */
+  notify(names: readonly string[] | undefined): void;
   /** Ends all waiting, now and from now on. */
   stop(): void;
   stopped(): boolean;
 }
 
+/** How others are told of a space. */
+export const spaceName = ({ userId, namespace }: Owner): string => `${userId} ${namespace}`;
+
 export function createWatch({ clock, log, hasChanged, pollIntervalMs }: WatchDependencies): Watch {
   const waiting = new Map<string, Set<AbortController>>();
   const stopped = new AbortController();
-  const nameOf = ({ userId, namespace }: Owner): string => `${userId} ${namespace}`;
 
   /** Ends at the signal as at the end of the time. */
   const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
@@ -42,7 +44,7 @@ export function createWatch({ clock, log, hasChanged, pollIntervalMs }: WatchDep
 
   return {
     async wait(owner, rev, untilMs, gone) {
-      const name = nameOf(owner);
+      const name = spaceName(owner);
       const woken = new AbortController();
       const others = waiting.get(name) ?? new Set();
       waiting.set(name, others.add(woken));
@@ -57,8 +59,8 @@ export function createWatch({ clock, log, hasChanged, pollIntervalMs }: WatchDep
         if (others.size === 0) waiting.delete(name);
       }
     },
-    notify(owner) {
-      for (const woken of waiting.get(nameOf(owner)) ?? []) woken.abort();
+    notify(names) {
+      for (const woken of (names ?? [...waiting.keys()]).flatMap((name) => [...(waiting.get(name) ?? [])])) woken.abort();
     },
     stop() {
       stopped.abort();

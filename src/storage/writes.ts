@@ -4,7 +4,7 @@ import { applyWrite, type Prepared, type Turn } from './apply.ts';
 import { noteKey } from './key-repo.ts';
 import { findAnswer, keepAnswer, trimAnswers } from './mutation-repo.ts';
 import { buryExpired, lockSpace, saveSpace } from './repo.ts';
-import type { Answered, Caller, Limits, Outcome, Owner, Write } from './types.ts';
+import type { Answered, Caller, Change, Limits, Outcome, Owner, Told, Write } from './types.ts';
 import type { Vault } from './vault.ts';
 
 export interface WriterDependencies {
@@ -14,8 +14,8 @@ export interface WriterDependencies {
   readonly limits: Limits;
   /** Throws unless the session lives, and keeps it alive until the end of the transaction: else a write could be committed behind the uninstall that ended it. */
   readonly requireSession: (tx: Transaction, sessionId: string) => Promise<void>;
-  /** After each commit that changed something. */
-  readonly onChanged: (owner: Owner) => void;
+  /** In each transaction that changes something. */
+  readonly tell: (tx: Transaction, told: Told) => void;
 }
 
 export interface Writer {
@@ -43,6 +43,8 @@ class Abandoned extends Error {
 
 /** The state that was asked for holds now: also where there was nothing to delete. */
 export const isDone = ({ kind }: Outcome): boolean => kind === 'written' || kind === 'deleted' || kind === 'missing';
+
+const changeOf = (outcome: Answered): Change[] => (!outcome.replayed && (outcome.kind === 'written' || outcome.kind === 'deleted') ? [{ key: outcome.key, rev: outcome.rev, deleted: outcome.kind === 'deleted' }] : []);
 
 export function createWriter(deps: WriterDependencies): Writer {
   const { database, clock, vault, limits } = deps;
@@ -86,13 +88,13 @@ export function createWriter(deps: WriterDependencies): Writer {
     const space = await lockSpace(tx, owner);
     const now = clock.now();
     const before = { ...space };
-    if (space.nextExpiryAt !== undefined && space.nextExpiryAt <= now) await buryExpired(tx, space, now);
+    const buried = space.nextExpiryAt !== undefined && space.nextExpiryAt <= now ? await buryExpired(tx, space, now) : [];
     for (const keyId of new Set(writes.flatMap(({ sealed }) => sealed?.keyId ?? []))) await note(tx, keyId, now);
     const outcomes: Answered[] = [];
     for (const write of writes) outcomes.push(await writeOnce({ tx, owner, space, now, vault, limits }, write));
     if (atomic && !outcomes.every(isDone)) throw new Abandoned(outcomes);
     if (space.rev !== before.rev || space.mutations !== before.mutations || space.nextExpiryAt !== before.nextExpiryAt) await saveSpace(tx, space);
-    if (space.rev !== before.rev) tx.afterCommit(() => deps.onChanged(owner));
+    if (space.rev !== before.rev) deps.tell(tx, { owner, changes: [...buried, ...outcomes.flatMap(changeOf)], rev: space.rev, bySession: buried.length > 0 ? undefined : caller.sessionId });
     return outcomes;
   };
 

@@ -1,7 +1,8 @@
 import { isoTime } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
-import { amountText, eventAmounts } from '../kernel/money.ts';
+import { amountNumber, amountText, eventAmounts } from '../kernel/money.ts';
 import type { OutboundEvent, Place } from '../matrix/port.ts';
+import type { NewNotice } from '../notices/index.ts';
 import type { TransferStatus } from './machine.ts';
 import type { Transfer } from './types.ts';
 
@@ -51,4 +52,14 @@ export function statusEvents(transfer: Transfer & { readonly status: Outcome }, 
   const { at, visual } = outcomes[transfer.status];
   const content = { transfer_id: transfer.id, status: transfer.status, [at]: isoTime(now), sender: party(transfer.payer), recipient: party(transfer.payee), visual, timestamp: isoTime(now) };
   return placesOf(transfer).map((place) => ({ place, speaker: 'payments' as const, type: 'm.tween.wallet.p2p.status', content, relatesTo: transfer.id }));
+}
+
+/** For the devices of the two. Of a transfer that was never confirmed the payee knows nothing. */
+export function transferNotices({ id, payer, payee, status, amountMinor, currency, roomId, txnId }: Transfer): NewNotice[] {
+  const notice = (userId: UserId, role: 'payer' | 'payee', counterparty: UserId): NewNotice => ({
+    userId,
+    kind: 'transfer.updated',
+    body: { transfer_id: id, status, role, counterparty, amount: amountNumber(amountMinor, currency), currency, room_id: roomId },
+  });
+  return [notice(payer, 'payer', payee), ...(txnId === undefined ? [] : [notice(payee, 'payee', payer)])];
 }

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import { asRoomId, asUserId } from '../kernel/ids.ts';
 import { asCurrency } from '../kernel/money.ts';
 import { breaksOf, type Break } from '../wallet/index.ts';
@@ -63,22 +63,21 @@ export async function insertTransfer(tx: Transaction, transfer: Transfer): Promi
 }
 
 export async function findTransfer(db: Queryable, id: string): Promise<Transfer | undefined> {
-  const row = await db.sql<TransferRow>('p2p_transfer').where({ id }).first();
+  const [row] = await runSql<TransferRow>(db, 'SELECT * FROM p2p_transfer WHERE id = ?', [id]);
   return row === undefined ? undefined : fromRow(row);
 }
 
 /** The transfer, locked: whoever else wants to change it waits until this transaction ends. */
 export async function lockTransfer(tx: Transaction, id: string): Promise<Transfer | undefined> {
-  const query = tx.sql<TransferRow>('p2p_transfer').where({ id }).first();
-  const row = await (tx.dialect === 'postgres' ? query.forNoKeyUpdate() : query);
+  const [row] = await runSql<TransferRow>(tx, `SELECT * FROM p2p_transfer WHERE id = ? ${tx.dialect === 'postgres' ? 'FOR NO KEY UPDATE' : ''}`, [id]);
   return row === undefined ? undefined : fromRow(row);
 }
 
 /** Writes where the transfer stands now; its terms are never written again. False when it is not in state `from` any more. */
 export async function moveTransfer(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<boolean> {
   const { id, status, txnId, reason, expiresAt, settledAt } = transfer;
-  const changed = { status, txn_id: txnId ?? null, reason: reason ?? null, expires_at: expiresAt ?? null, settled_at: settledAt ?? null };
-  return (await tx.sql('p2p_transfer').where({ id, status: from }).update(changed)) === 1;
+  const rows = await runSql(tx, 'UPDATE p2p_transfer SET status = ?, txn_id = ?, reason = ?, expires_at = ?, settled_at = ? WHERE id = ? AND status = ? RETURNING id', [status, txnId ?? null, reason ?? null, expiresAt ?? null, settledAt ?? null, id, from]);
+  return rows.length === 1;
 }
 
 /** The money of every transfer is where its state says. */

@@ -6,8 +6,9 @@ import { AppError, invalidField } from '../kernel/errors.ts';
 import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
+import type { Notices } from '../notices/index.ts';
 import { mfaRequired, requireProof, type ActivationNotice, type ReleaseOutcome, type TermsProof, type Wallet } from '../wallet/index.ts';
-import { statusEvents, transferEvents } from './events.ts';
+import { statusEvents, transferEvents, transferNotices } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
 import { transferMachine, type TransferCommand, type TransferStatus } from './machine.ts';
 import { findTransfer, insertTransfer, lockTransfer, moveTransfer } from './repo.ts';
@@ -34,6 +35,7 @@ export interface TransfersDependencies {
   readonly activation: ActivationNotice;
   /** Whether somebody of this name can have a wallet here at all. */
   readonly mayHaveWallet: (userId: UserId) => boolean;
+  readonly notices: Pick<Notices, 'publish'>;
   readonly policy: TransferPolicy;
 }
 
@@ -115,6 +117,7 @@ class TransferDesk implements Transfers {
     const now = clock.now();
     const transfer: Transfer = { ...request, id: newId('p2p'), roomEncrypted, status: 'pending_authorization', acceptanceRequired: this.#needsAcceptance(request), txnId: undefined, reason: undefined, createdAt: now, expiresAt: now + policy.confirmMs, settledAt: undefined };
     await insertTransfer(tx, transfer);
+    this.#tell(tx, transfer);
     queue.enqueue(tx, expiryJob(transfer));
     return transfer;
   }
@@ -206,6 +209,12 @@ class TransferDesk implements Transfers {
 
   async #save(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<void> {
     if (!(await moveTransfer(tx, from, transfer))) throw new AppError('INVALID_STATE_TRANSITION', 'The transfer has changed meanwhile');
+    this.#tell(tx, transfer);
+  }
+
+  /** The devices of the two, in the transaction of the change. */
+  #tell(tx: Transaction, transfer: Transfer): void {
+    for (const notice of transferNotices(transfer)) this.#deps.notices.publish(tx, notice);
   }
 }
 

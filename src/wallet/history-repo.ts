@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { insertRows, type Queryable, type Transaction } from '../database/index.ts';
 import { asUserId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { asCurrency, type Money } from '../kernel/money.ts';
 import type { ReleaseOutcome } from './port.ts';
@@ -50,9 +50,13 @@ const fromRow = (row: HistoryRow): HistoryEntry => ({
   createdAt: row.created_at,
 });
 
+const historyColumns = { user_id: 'text', txn_id: 'text', type: 'text', amount: 'bigint', currency: 'text', from_user: 'text', to_user: 'text', status: 'text', ref: 'text', note: 'text', room_id: 'text', created_at: 'bigint' } as const;
+
 export async function insertHistory(tx: Transaction, entries: readonly (Omit<HistoryEntry, 'roomId'> & { readonly roomId: RoomId | undefined })[]): Promise<void> {
-  if (entries.length === 0) return;
-  await tx.sql('wallet_history').insert(
+  await insertRows(
+    tx,
+    'wallet_history',
+    historyColumns,
     entries.map((entry) => ({
       user_id: entry.userId,
       txn_id: entry.txnId,

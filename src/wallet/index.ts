@@ -9,5 +9,5 @@ export { createAccounts } from './accounts.ts';
 export { createResolution } from './resolution.ts';
 export { readRoomId, readUserId, walletRoutes } from './routes.ts';
 export { mfaRequired, noFactors, requireProof, type JudgedProof, type MoneyTerms, type TermsProof } from './terms-proof.ts';
-export { reserveWalletId } from './repo.ts';
+export { reserveWalletId, setFrozen as setWalletFrozen } from './repo.ts';
 export { createActivationNotice, type ActivationNotice } from './activation.ts';

@@ -21,8 +21,11 @@ export type UserStatus = 'pending' | 'active' | 'suspended';
 export const statusOf = ({ frozenAt, activatedAt }: Pick<WalletRecord, 'frozenAt' | 'activatedAt'>): UserStatus =>
   frozenAt !== undefined ? 'suspended' : activatedAt === undefined ? 'pending' : 'active';
 
-/** Who pays or is paid. A gift holds money between the two; `outside` is where credited money comes from. */
-export type Party = { readonly user: UserId } | { readonly miniapp: MiniAppId } | { readonly gift: string } | { readonly outside: true };
+/**
+ * Who pays or is paid. A gift holds money between the two; `outside` is where credited money comes from; `sandbox` names whose play
+ * money it is: that is no end of any balance and never meets real money (decision D23).
+ */
+export type Party = { readonly user: UserId } | { readonly miniapp: MiniAppId } | { readonly gift: string } | { readonly sandbox: UserId | MiniAppId } | { readonly outside: true };
 
 /** What a movement is for. Each has its words in the history of those whom it concerns. */
 export type MovementCode = 'deposit' | 'p2p' | 'gift' | 'gift_share' | 'gift_return' | 'payment' | 'refund';
@@ -37,6 +40,8 @@ export interface Movement extends Money {
   readonly roomId?: RoomId | undefined;
   /** Whom the history names where `from` or `to` is no user: the giver of a gift. */
   readonly shownFrom?: UserId | undefined;
+  /** What it gives back, of a refund: the transaction id of that payment. It counts no longer towards the limits of the day on which it was made. */
+  readonly undoes?: string | undefined;
 }
 
 export type ReleaseOutcome = 'cancelled' | 'rejected' | 'expired';

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import { asUserId, type UserId } from '../kernel/ids.ts';
 import { asCurrency, type Currency, type Money } from '../kernel/money.ts';
 import type { LimitWindow } from './levels.ts';
@@ -46,7 +46,7 @@ export async function insertWallet(tx: Transaction, wallet: Pick<WalletRecord, '
 }
 
 export async function findWallet(db: Queryable, userId: UserId): Promise<WalletRecord | undefined> {
-  const row = await db.sql<WalletRow>('wallet').where({ user_id: userId }).first();
+  const [row] = await runSql<WalletRow>(db, 'SELECT * FROM wallet WHERE user_id = ?', [userId]);
   return row === undefined ? undefined : fromRow(row);
 }
 
@@ -57,8 +57,8 @@ export async function listWallets(db: Queryable, userIds: readonly UserId[]): Pr
 
 /** The wallets, held as they are until the transaction ends: whoever freezes one waits, or is seen. */
 export async function holdWallets(tx: Transaction, userIds: readonly UserId[]): Promise<Map<UserId, WalletRecord>> {
-  const query = tx.sql<WalletRow>('wallet').whereIn('user_id', userIds).orderBy('user_id');
-  const rows = await (tx.dialect === 'postgres' ? query.forShare() : query);
+  if (userIds.length === 0) return new Map();
+  const rows = await runSql<WalletRow>(tx, `SELECT * FROM wallet WHERE user_id IN (${userIds.map(() => '?').join(', ')}) ORDER BY user_id ${tx.dialect === 'postgres' ? 'FOR SHARE' : ''}`, userIds);
   return new Map(rows.map((row) => [asUserId(row.user_id), fromRow(row)]));
 }
 
@@ -100,17 +100,22 @@ export async function countTowardsLimits(tx: Transaction, userId: UserId, { amou
   const open = windows.filter(({ limit }) => amountMinor <= limit);
   if (open.length < windows.length) return open.map(({ period }) => period);
   const [used, reserved] = as === 'used' ? [amountMinor, 0] : [0, amountMinor];
-  const result: unknown = await tx.sql.raw(
+  const rows = await runSql<{ period: LimitWindow['period'] }>(
+    tx,
     `INSERT INTO limit_usage (user_id, currency, period, starts_at, used, reserved) VALUES ${windows.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}
      ON CONFLICT (user_id, currency, period, starts_at) DO UPDATE SET used = limit_usage.used + excluded.used, reserved = limit_usage.reserved + excluded.reserved
      WHERE limit_usage.used + limit_usage.reserved + excluded.used + excluded.reserved <= CASE limit_usage.period ${windows.map(() => 'WHEN ? THEN CAST(? AS bigint)').join(' ')} END RETURNING period`,
     [...windows.flatMap(({ period, startsAt }) => [userId, currency, period, startsAt, used, reserved]), ...windows.flatMap(({ period, limit }) => [period, limit])],
   );
-  const rows = (tx.dialect === 'postgres' ? (result as { rows: unknown[] }).rows : result) as { period: LimitWindow['period'] }[];
   return rows.map(({ period }) => period);
 }
 
 /** What was reserved is spent, or free again. */
 export async function endReservation(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, window: LimitWindow, spent: boolean): Promise<void> {
   await tx.sql('limit_usage').where(limitKey(userId, currency, window)).update({ reserved: tx.sql.raw('reserved - ?', [amountMinor]), used: tx.sql.raw('used + ?', [spent ? amountMinor : 0]) });
+}
+
+/** Part of what was spent in that window came back. */
+export async function giveBackUse(tx: Transaction, userId: UserId, { amountMinor, currency }: Money, window: LimitWindow): Promise<void> {
+  await tx.sql('limit_usage').where(limitKey(userId, currency, window)).decrement('used', amountMinor);
 }

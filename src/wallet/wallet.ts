@@ -5,10 +5,10 @@ import { newId, type UserId } from '../kernel/ids.ts';
 import { amountNumber, type Currency, type Money } from '../kernel/money.ts';
 import { insertHistory, setHistoryStatus, type HistoryEntry, type HistoryStatus } from './history-repo.ts';
 import { availableIn, createLedger, insufficient, type Ledger } from './ledger/ledger.ts';
-import { findAccount, findOwner, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
+import { findAccount, findOwner, findTransfer, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
 import { limitsOf, maySendAt, windowsAt, type LevelTable, type Limits, type LimitWindow, type Period } from './levels.ts';
 import { statusOf, type Movement, type MovementCode, type Party, type Wallet, type WalletRecord } from './port.ts';
-import { countTowardsLimits, endReservation, findLimitUsage, findWallet, holdWallets, insertWallet, reserveWalletId } from './repo.ts';
+import { countTowardsLimits, endReservation, findLimitUsage, findWallet, giveBackUse, holdWallets, insertWallet, reserveWalletId } from './repo.ts';
 
 export interface WalletDependencies {
   readonly database: Database;
@@ -22,6 +22,7 @@ export interface WalletDependencies {
 const accountOf = (party: Party): AccountOwner => {
   if ('user' in party) return { kind: 'wallet', owner: party.user };
   if ('miniapp' in party) return { kind: 'merchant', owner: party.miniapp };
+  if ('sandbox' in party) return { kind: 'external', owner: `sandbox:${party.sandbox}` };
   return 'gift' in party ? { kind: 'gift_escrow', owner: party.gift } : { kind: 'equity', owner: '' };
 };
 
@@ -123,8 +124,16 @@ class LedgerWallet implements Wallet {
     const payer = await this.#prepare(tx, movement);
     const transfer = await this.#ledger[how](tx, this.#entryOf(movement));
     if (payer !== undefined) await this.#count(tx, payer.limits, payer.wallet.userId, transfer, how === 'transfer' ? 'used' : 'reserved');
+    if (movement.undoes !== undefined) await this.#giveBackLimits(tx, movement.undoes, transfer.amountMinor);
     await insertHistory(tx, historyOf(movement, transfer, how === 'transfer' ? 'completed' : 'pending'));
     return transfer.id;
+  }
+
+  async #giveBackLimits(tx: Transaction, txnId: string, amountMinor: number): Promise<void> {
+    const undone = await findTransfer(tx, txnId);
+    if (undone === undefined || !undone.limited) return;
+    const payer = await findOwner(tx, undone.debit);
+    for (const window of windowsAt(undone.createdAt)) await giveBackUse(tx, payer, { amountMinor, currency: undone.currency }, window);
   }
 
   /** Opens the payee's wallet where there is none, and looks whether both may. Returns the payer's wallet and its limits, of a user. */

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import { asMiniAppId, newId, type MiniAppId } from '../kernel/ids.ts';
 
 export type DeliveryState = 'pending' | 'delivered' | 'refused' | 'failed';
@@ -7,6 +7,8 @@ export interface Delivery {
   readonly id: string;
   readonly miniappId: MiniAppId;
   readonly event: string;
+  /** Where it goes, when that is not the mini-app's registered address. */
+  readonly url: string | undefined;
   readonly payload: string;
   readonly state: DeliveryState;
   readonly attempts: number;
@@ -21,6 +23,7 @@ interface Row {
   id: string;
   miniapp_id: string;
   event: string;
+  url: string | null;
   payload: string;
   state: DeliveryState;
   attempts: number;
@@ -35,6 +38,7 @@ const fromRow = (row: Row): Delivery => ({
   id: row.id,
   miniappId: asMiniAppId(row.miniapp_id),
   event: row.event,
+  url: row.url ?? undefined,
   payload: row.payload,
   state: row.state,
   attempts: row.attempts,
@@ -45,8 +49,9 @@ const fromRow = (row: Row): Delivery => ({
   settledAt: row.settled_at ?? undefined,
 });
 
-export async function insertDelivery(tx: Transaction, delivery: Pick<Delivery, 'id' | 'miniappId' | 'event' | 'payload' | 'createdAt'>): Promise<void> {
-  await tx.sql('webhook_delivery').insert({ id: delivery.id, miniapp_id: delivery.miniappId, event: delivery.event, payload: delivery.payload, state: 'pending', attempts: 0, created_at: delivery.createdAt, next_at: delivery.createdAt });
+export async function insertDelivery(tx: Transaction, delivery: Pick<Delivery, 'id' | 'miniappId' | 'event' | 'url' | 'payload' | 'createdAt'>): Promise<void> {
+  const { id, miniappId, event, url, payload, createdAt } = delivery;
+  await runSql(tx, `INSERT INTO webhook_delivery (id, miniapp_id, event, url, payload, state, attempts, created_at, next_at) VALUES (?, ?, ?, ?, ?, 'pending', 0, ?, ?)`, [id, miniappId, event, url ?? null, payload, createdAt, createdAt]);
 }
 
 export async function findDelivery(db: Queryable, id: string): Promise<Delivery | undefined> {

@@ -16,6 +16,7 @@ export interface WebhookRoutesDependencies {
 const deliveryBody = (delivery: Delivery): object => ({
   delivery_id: delivery.id,
   event: delivery.event,
+  ...(delivery.url === undefined ? {} : { url: delivery.url }),
   state: delivery.state,
   attempts: delivery.attempts,
   ...(delivery.lastStatus === undefined ? {} : { last_status: delivery.lastStatus }),

@@ -20,8 +20,8 @@ export interface WebhookDependencies {
   readonly clock: Clock;
   readonly queue: JobQueue;
   readonly guardedFetch: Pick<GuardedFetch, 'fetch'>;
-  /** Undefined where there is nobody to tell: no address, or an app that is over. */
-  readonly findEndpoint: (miniappId: MiniAppId, tx?: Transaction) => Promise<Endpoint | undefined>;
+  /** Undefined where there is nobody to tell: no address, or an app that is over. `url` stands for the registered address. */
+  readonly findEndpoint: (miniappId: MiniAppId, tx?: Transaction, url?: string) => Promise<Endpoint | undefined>;
   readonly unseal: (sealed: string, miniappId: MiniAppId) => string;
   /** Tells the app's developers that deliveries do not arrive, in the transaction that gives one up. */
   readonly tellDevelopers: (tx: Transaction, miniappId: MiniAppId, problem: string) => Promise<void>;
@@ -33,6 +33,8 @@ export interface WebhookEvent {
   /** Section 9.1.2: `payment.completed`, `scope.revoked`, … */
   readonly event: string;
   readonly data: Readonly<Record<string, unknown>>;
+  /** Where it goes instead of the registered address: to an origin that the app has registered, which is the caller's to check. */
+  readonly url?: string | undefined;
 }
 
 export interface Webhooks {
@@ -118,11 +120,11 @@ export function createWebhooks(deps: WebhookDependencies): Webhooks {
   const { database, clock, options } = deps;
   const slots = new Slots(options.perEndpoint);
   return {
-    async send(tx, { miniappId, event, data }) {
-      if ((await deps.findEndpoint(miniappId, tx)) === undefined) return undefined;
+    async send(tx, { miniappId, event, data, url }) {
+      if ((await deps.findEndpoint(miniappId, tx, url)) === undefined) return undefined;
       const now = clock.now();
       const id = newId('evt');
-      await insertDelivery(tx, { id, miniappId, event, payload: JSON.stringify({ event, event_id: id, timestamp: isoTime(now), data }), createdAt: now });
+      await insertDelivery(tx, { id, miniappId, event, url, payload: JSON.stringify({ event, event_id: id, timestamp: isoTime(now), data }), createdAt: now });
       enqueueAttempt(deps, tx, { deliveryId: id, attempt: 1 }, now, now);
       return id;
     },
@@ -141,7 +143,7 @@ export function createWebhooks(deps: WebhookDependencies): Webhooks {
         const { deliveryId, attempt: number } = job.body as AttemptJob;
         const delivery = await findDelivery(database, deliveryId);
         if (delivery?.state !== 'pending' || delivery.attempts !== number - 1) return;
-        const endpoint = await deps.findEndpoint(delivery.miniappId);
+        const endpoint = await deps.findEndpoint(delivery.miniappId, undefined, delivery.url);
         const outcome = endpoint === undefined ? { status: undefined, error: 'the mini-app has no webhook any more' } : await slots.use(delivery.miniappId, () => attempt(deps, delivery, endpoint));
         return (tx) => settle(deps, tx, delivery, number, outcome);
       },

@@ -5,15 +5,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openDatabase, type Database } from '../../src/database/index.ts';
 import { auditGifts } from '../../src/gifts/index.ts';
 import { asUserId } from '../../src/kernel/ids.ts';
+import { auditPayments } from '../../src/payments/index.ts';
 import { auditTransfers } from '../../src/transfers/index.ts';
 import { auditLedger, createWallet, createWalletAdministration, totalsOf, type Break } from '../../src/wallet/index.ts';
+import { newEcKey } from '../http/mfa/device-key.ts';
+import { appToken, newShop, type Shop } from '../http/payments/support.ts';
 import { limits, usd } from '../wallet/support.ts';
-import { firstPartyToken } from '../support/api.ts';
+import { call, firstPartyToken } from '../support/api.ts';
 import { onBothDatabases } from '../support/databases.ts';
 import { eventually } from '../support/eventually.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
-import { tmcpJson } from '../support/tmcp.ts';
+import { tmcpJson, tmcpPrints } from '../support/tmcp.ts';
 import { BankClient, newLedger, type ClientOptions, type Ledger } from './bank/client.ts';
 import { startBankHomeserver, type BankHomeserver } from './bank/homeserver.ts';
 
@@ -31,6 +34,7 @@ onBothDatabases('the bank under kill -9', (databases) => {
   let homeserver: BankHomeserver;
   let database: Database;
   let servers: ServerProcess[];
+  let shop: Shop;
   const ledger: Ledger = newLedger();
 
   before(async function () {
@@ -58,6 +62,10 @@ onBothDatabases('the bank under kill -9', (databases) => {
             // So short that much of what waits is overtaken by its deadline.
             TMCP_TRANSFERS_ACCEPTANCE_SECONDS: '3',
             TMCP_GIFTS_LIFETIME_SECONDS: '3',
+            TMCP_PAYMENTS_AUTHORIZE_SECONDS: '3',
+            TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false',
+            TMCP_MFA_REQUIRE_FOR_NEW_DEVICE: 'false',
+            TMCP_MFA_LOWERED_LIMITS_PERCENT: '100',
           },
         }),
       );
@@ -70,7 +78,20 @@ onBothDatabases('the bank under kill -9', (databases) => {
       await createWalletAdministration({ database, clock, wallet, record: () => Promise.resolve() }).credit(asUserId(userOf(name)), { amountMinor: EACH_MINOR, currency: usd }, 'Start');
     }
     await database.sql('wallet').update({ activated_at: Date.now(), level: 3 });
+    const [{ url: serverUrl, env }] = servers as [ServerProcess];
+    const adminToken = (await tmcpPrints(['admin', 'token', '--name', 'bank'], { env })).trimEnd();
+    // Nobody answers there, and nobody is asked: the address is one that no webhook may go to.
+    shop = await newShop({ url: serverUrl, adminToken }, 'ma_shop', { webhookUrl: 'https://127.0.0.1:9/hook' });
   });
+  /** Somebody with a session of the host client and one of the shop, and a device that signs. */
+  const customer = async (name: string) => {
+    const [{ url: serverUrl }] = servers as [ServerProcess];
+    const who = { matrixToken: `syt_${name}` };
+    const [token, key, deviceId] = [await firstPartyToken(serverUrl, who.matrixToken, 'tmcp_p2p'), newEcKey(), `device_${name}`];
+    const session = await appToken({ url: serverUrl }, who, shop, { miniapp_context: JSON.stringify({ room_id: homeserver.roomId }) });
+    expect((await call(serverUrl, 'POST', '/wallet/v1/devices/register', { token, body: { device_id: deviceId, public_key: key.publicKey } })).status).to.equal(201);
+    return { token, till: { appToken: session, key, deviceId, merchant: shop.basic.authorization! } };
+  };
   after(async () => {
     for (const server of servers ?? []) await server.stop();
     await database?.close();
@@ -81,10 +102,10 @@ onBothDatabases('the bank under kill -9', (databases) => {
   const audit = async (): Promise<Break[]> =>
     // One connection, and on PostgreSQL one snapshot: servers may be running.
     database.dialect === 'sqlite'
-      ? database.inTransaction(async (tx) => [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx))])
+      ? database.inTransaction(async (tx) => [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx)), ...(await auditPayments(tx))])
       : database.inTransaction(async (tx) => {
           await tx.sql.raw('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-          return [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx))];
+          return [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx)), ...(await auditPayments(tx))];
         });
   const assertBooks = async (): Promise<void> => {
     expect(await audit()).to.deep.equal([]);
@@ -94,13 +115,13 @@ onBothDatabases('the bank under kill -9', (databases) => {
   const tally = (ids: readonly unknown[]): Map<unknown, number> => ids.reduce<Map<unknown, number>>((counts, id) => counts.set(id, (counts.get(id) ?? 0) + 1), new Map<unknown, number>());
   const column = (table: string, name: string, where: object | string): Promise<unknown[]> => (typeof where === 'string' ? database.sql(table).whereRaw(where) : database.sql(table).where(where)).pluck(name);
 
-  it(`keeps every cent through ${SECONDS} s of transfers and gifts`, async function () {
+  it(`keeps every cent through ${SECONDS} s of transfers, gifts, payments and refunds`, async function () {
     this.timeout(SECONDS * 1000 + 120_000);
     const deadline = Date.now() + SECONDS * 1000;
     let over = false;
     const shared: Pick<ClientOptions, 'urls' | 'roomId' | 'ledger' | 'gifts' | 'waiting' | 'isOver'> = { urls: servers.map(({ url }) => url), roomId: homeserver.roomId, ledger, gifts: [], waiting: [], isOver: () => over };
     const clients = await Promise.all(
-      PEOPLE.map(async (name) => new BankClient({ ...shared, me: userOf(name), others: PEOPLE.filter((other) => other !== name).map(userOf), token: await firstPartyToken(servers[0]!.url, `syt_${name}`, 'tmcp_p2p') })),
+      PEOPLE.map(async (name) => new BankClient({ ...shared, me: userOf(name), others: PEOPLE.filter((other) => other !== name).map(userOf), ...(await customer(name)) })),
     );
     const running = Promise.all(clients.map((client) => client.run()));
     let kills = 0;
@@ -115,27 +136,29 @@ onBothDatabases('the bank under kill -9', (databases) => {
     over = true;
     await running;
     await assertBooks();
-    console.log(`      ${kills} kills, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened`);
+    console.log(`      ${kills} kills, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened, ${ledger.paid.size} payments, ${ledger.refunded.size} refunds`);
     expect(ledger.wrong).to.deep.equal([]);
   });
 
   it('brought everything to an end, with the money of what expired back where it came from', async function () {
     this.timeout(SETTLED_WITHIN_MS + 5000);
-    const open = async (): Promise<number> => (await count('p2p_transfer', { status: 'pending_recipient_acceptance' })) + (await count('gift', { status: 'active' })) + (await count('gift', { status: 'partially_opened' }));
+    const open = async (): Promise<number> => (await count('p2p_transfer', { status: 'pending_recipient_acceptance' })) + (await count('gift', { status: 'active' })) + (await count('gift', { status: 'partially_opened' })) + (await count('payment', { status: 'pending_authorization' }));
     await eventually(async () => expect(await open()).to.equal(0), { description: 'every deadline is kept', timeoutMs: SETTLED_WITHIN_MS });
     await assertBooks();
     const held = await database.sql('ledger_account').whereNot({ dr_pending: 0 }).orWhereNot({ cr_pending: 0 }).select('id');
     const inEscrow = await database.sql('ledger_account').where({ kind: 'gift_escrow' }).andWhereRaw('cr_posted <> dr_posted').select('id');
     expect([held, inEscrow]).to.deep.equal([[], []]);
-    console.log(`      ${await count('p2p_transfer', { status: 'expired' })} transfers and ${await count('gift', { status: 'expired' })} gifts expired`);
+    console.log(`      ${await count('p2p_transfer', { status: 'expired' })} transfers and ${await count('gift', { status: 'expired' })} gifts and ${await count('payment', { status: 'expired' })} payments expired`);
   });
 
   it('executed no key twice, and did all that it had acknowledged', async () => {
     expect([...ledger.answers].filter(([, answers]) => answers.size !== 1)).to.deep.equal([]);
-    expect((await count('p2p_transfer')) + (await count('gift'))).to.equal(ledger.answers.size);
+    expect((await count('p2p_transfer')) + (await count('gift')) + (await count('payment')) + (await count('payment_refund'))).to.equal(ledger.answers.size);
     expect(await count('idempotency_key')).to.equal(ledger.answers.size);
     const done = new Set([...(await column('p2p_transfer', 'id', 'txn_id IS NOT NULL')), ...(await column('gift', 'id', `status <> 'pending_authorization'`))]);
     expect([...ledger.confirmed].filter((id) => !done.has(id))).to.deep.equal([]);
+    const [made, returned] = [new Set(await column('payment', 'id', 'completed_at IS NOT NULL')), new Set(await column('payment_refund', 'id', {}))];
+    expect([[...ledger.paid].filter((id) => !made.has(id)), [...ledger.refunded].filter((id) => !returned.has(id))]).to.deep.equal([[], []]);
     const shares = await database.sql<{ gift_id: string; opened_by: string; amount: number }>('gift_share').whereNotNull('opened_by');
     const amounts = new Map(shares.map(({ gift_id, opened_by, amount }) => [`${gift_id} ${opened_by}`, amount]));
     for (const [who, amount] of ledger.opened) expect(amounts.get(who), who).to.equal(amount);
@@ -153,14 +176,21 @@ onBothDatabases('the bank under kill -9', (databases) => {
     once(sentTo('m.tween.wallet.p2p.status').map(({ transfer_id: id }) => id), await column('p2p_transfer', 'id', `acceptance_required = 1 AND txn_id IS NOT NULL AND status <> 'pending_recipient_acceptance'`));
     once(sentTo('m.tween.gift').map(({ gift_id: id }) => id), await column('gift', 'id', {}));
     once(sentTo('m.tween.gift.expired').map(({ gift_id: id }) => id), await column('gift', 'id', { status: 'expired' }));
+    const payments: Readonly<Record<string, object | string>> = { request: {}, completed: 'completed_at IS NOT NULL', cancelled: { status: 'cancelled' }, expired: { status: 'expired' }, failed: { status: 'failed' } };
+    for (const [told, where] of Object.entries(payments)) {
+      const ids = await column('payment', 'id', where);
+      once(sentTo(`m.tween.payment.${told}`).map(({ payment_id: id }) => id), ids);
+      if (told !== 'request') once((await database.sql<{ event: string; payload: string }>('webhook_delivery').where({ event: `payment.${told}` }).pluck('payload')).map((payload: string) => (JSON.parse(payload) as { data: { payment_id: string } }).data.payment_id), ids);
+    }
+    once(sentTo('m.tween.payment.refunded').map(({ refund_id: id }) => id), await column('payment_refund', 'id', {}));
     const opened = await database.sql<{ gift_id: string; opened_by: string }>('gift_share').whereNotNull('opened_by');
     once(sentTo('m.tween.gift.opened').map(({ gift_id: id, opened_by: by }) => `${String(id)} ${String(by)}`), opened.map(({ gift_id, opened_by }) => `${gift_id} ${opened_by}`));
   });
 
   it('related each later event to the first of its transfer or gift, across restarts', async () => {
-    const first = new Map(homeserver.sent.map(({ event_id: eventId, type, content }) => [type === 'm.tween.gift' ? String(content.gift_id) : type === 'm.tween.wallet.p2p' ? String(content.transfer_id) : '', eventId]));
-    const later = ['m.tween.wallet.p2p.status', 'm.tween.gift.opened', 'm.tween.gift.expired'].flatMap(sentTo);
-    const wrong = later.filter((content) => (content['m.relates_to'] as { event_id: string } | undefined)?.event_id !== first.get(String(content.transfer_id ?? content.gift_id)));
+    const first = new Map(homeserver.sent.map(({ event_id: eventId, type, content }) => [type === 'm.tween.gift' ? String(content.gift_id) : type === 'm.tween.wallet.p2p' ? String(content.transfer_id) : type === 'm.tween.payment.request' ? String(content.payment_id) : '', eventId]));
+    const later = ['m.tween.wallet.p2p.status', 'm.tween.gift.opened', 'm.tween.gift.expired', ...['completed', 'cancelled', 'expired', 'failed', 'refunded'].map((told) => `m.tween.payment.${told}`)].flatMap(sentTo);
+    const wrong = later.filter((content) => (content['m.relates_to'] as { event_id: string } | undefined)?.event_id !== first.get(String(content.transfer_id ?? content.gift_id ?? content.payment_id)));
     expect(wrong).to.deep.equal([]);
   });
 

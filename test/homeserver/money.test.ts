@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { join } from 'node:path';
 import { openDatabase, type Database } from '../../src/database/index.ts';
 import { loadEventSchemas } from '../../src/http/index.ts';
+import { newEcKey } from '../http/mfa/device-key.ts';
+import { appToken, newShop, signatureOver, type Shop } from '../http/payments/support.ts';
 import { proofOf } from '../http/wallet/fake-proofs.ts';
 import { call, firstPartyToken, type ApiResponse } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
@@ -22,7 +24,7 @@ describe('money on a real homeserver', () => {
   let serial = 0;
 
   before(async function () {
-    town = await startNeighbourhood(this, { program: join(import.meta.dirname, '../faults/bank/server.ts') });
+    town = await startNeighbourhood(this, { program: join(import.meta.dirname, '../faults/bank/server.ts'), env: { TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false', TMCP_MFA_REQUIRE_FOR_NEW_DEVICE: 'false', TMCP_MFA_LOWERED_LIMITS_PERCENT: '100' } });
     [alice, bob] = await Promise.all([town.person('alice'), town.person('bob')]);
     roomId = await town.roomWithBot(alice, { invite: [bob.userId] });
     await bob.join(roomId);
@@ -116,7 +118,67 @@ describe('money on a real homeserver', () => {
     expect((await post(alice, '/wallet/v1/p2p/initiate', { recipient: carol.userId, amount: 1, currency: 'USD', idempotency_key: newKey(), room_id: closed })).status).to.equal(200);
   });
 
-  it('left nothing parked', async () => {
-    expect(await database.sql('job').where({ state: 'parked' }).select('kind', 'last_error')).to.deep.equal([]);
+  describe('paid to a mini-app', () => {
+    const [key, deviceId] = [newEcKey(), 'phone'];
+    let adminToken: string;
+    let shop: Shop;
+    before(async function () {
+      this.timeout(60_000);
+      adminToken = (await tmcpPrints(['admin', 'token', '--name', 'root'], { env: town.server.env })).trimEnd();
+      shop = await newShop({ url: town.server.url, adminToken }, 'ma_shop');
+    });
+
+    const authorize = async (id: string, amountMinor: number): Promise<void> => {
+      const answer = await post(alice, `/api/v1/payments/${id}/authorize`, signatureOver({ clock: { now: () => Date.now() } }, { key, deviceId }, id, amountMinor));
+      expect([answer.status, answer.body.status], JSON.stringify(answer.body)).to.deep.equal([200, 'completed']);
+    };
+    const heard = async (user: MatrixUser, told: string, id: string): Promise<ReceivedEvent> => {
+      const event = await user.waitForEvent((one) => one.type === `m.tween.payment.${told}` && one.content.payment_id === id, { description: `that the payment is ${told}` });
+      expect(checkContent(event.type, event.content)).to.deep.equal([]);
+      return event;
+    };
+
+    it('is asked for, paid and given back before the eyes of the room', async () => {
+      const session = await appToken(town.server, { matrixToken: alice.accessToken }, shop, { miniapp_context: JSON.stringify({ room_id: roomId }) });
+      expect((await post(alice, '/wallet/v1/devices/register', { device_id: deviceId, public_key: key.publicKey })).status).to.equal(201);
+      const asked = await call(town.server.url, 'POST', '/api/v1/payments/request', { token: session, body: { amount: '12.50', currency: 'USD', description: 'Order #12345', room_id: roomId, idempotency_key: newKey() } });
+      expect(asked.status, JSON.stringify(asked.body)).to.equal(200);
+      const id = asked.body.payment_id as string;
+      await authorize(id, 1250);
+      const refund = await call(town.server.url, 'POST', `/api/v1/payments/${id}/refund`, { headers: shop.basic, body: { amount: 2, idempotency_key: newKey() } });
+      expect(refund.status, JSON.stringify(refund.body)).to.equal(200);
+      for (const user of [alice, bob]) {
+        const request = await heard(user, 'request', id);
+        const [completed, refunded] = [await heard(user, 'completed', id), await heard(user, 'refunded', id)];
+        for (const event of [request, completed, refunded]) expect(event).to.include({ sender: PAYMENTS, roomId });
+        for (const event of [completed, refunded]) expect(event.content['m.relates_to']).to.deep.equal({ rel_type: 'm.reference', event_id: request.eventId });
+        expect(completed.content).to.include({ amount: '12.50', amount_minor: 1250, currency: 'USD', note: 'Order #12345' });
+        expect(refunded.content).to.include({ amount: 2, amount_minor: 200, refunded_minor: 200 });
+      }
+    });
+
+    it('is asked for by its bot, and by nobody else', async () => {
+      const robot = await town.person('robot');
+      const market = await town.roomWithBot(alice, { invite: [robot.userId] });
+      await robot.join(market);
+      const request = { miniapp_id: shop.id, payer: { user_id: alice.userId }, payment: { amount: 3, currency: 'USD', description: 'Tea' } };
+      const answerTo = (eventId: string): Promise<ReceivedEvent> => alice.waitForEvent((event) => (event.content['m.relates_to'] as { event_id?: string } | undefined)?.event_id === eventId && event.type !== 'm.tween.payment.completed', { description: 'the answer' });
+      const refused = await answerTo(await robot.sendEvent(market, 'm.tween.payment.request', request));
+      expect([refused.type, refused.content.code]).to.deep.equal(['m.tween.error', 'INSUFFICIENT_PERMISSIONS']);
+      expect((await call(town.server.url, 'PUT', `/mini-apps/v1/${shop.id}/bot`, { token: adminToken, body: { matrix_access_token: robot.accessToken } })).body.bot_user_id).to.equal(robot.userId);
+      const asked = await robot.sendEvent(market, 'm.tween.payment.request', request);
+      const accepted = await answerTo(asked);
+      expect(accepted.type).to.equal('m.tween.payment.request.accepted');
+      expect(checkContent(accepted.type, accepted.content)).to.deep.equal([]);
+      const id = accepted.content.payment_id as string;
+      await authorize(id, 300);
+      expect((await heard(robot, 'completed', id)).content['m.relates_to']).to.deep.equal({ rel_type: 'm.reference', event_id: asked });
+    });
+  });
+
+  describe('in the end', () => {
+    it('left nothing parked', async () => {
+      expect(await database.sql('job').where({ state: 'parked' }).select('kind', 'last_error')).to.deep.equal([]);
+    });
   });
 });

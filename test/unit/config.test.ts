@@ -114,7 +114,7 @@ describe('configuration', () => {
       const config = load({ TMCP_SERVER_PUBLIC_URL: 'http://localhost:8627/', TMCP_HOMESERVER_URL: 'http://localhost:8008/', ...mas });
       expect(config.server.public_url).to.equal('http://localhost:8627');
       expect(config.homeserver.url).to.equal('http://localhost:8008');
-      expect(config.mas).to.deep.equal({ issuer: 'https://auth.example.org/', client_id: 'id', client_secret: secret, host_clients: [] });
+      expect(config.mas).to.deep.equal({ issuer: 'https://auth.example.org/', client_id: 'id', client_secret: secret, act_for_users: false, host_clients: [] });
     });
   });
 

@@ -5,6 +5,7 @@ import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf, integer, shortName } from '../options.ts';
+import { addExportUser } from './export-user.ts';
 import { addWhitelist } from './whitelist.ts';
 import { counted, print, printJson, printTable, say, shownTime } from '../output.ts';
 
@@ -73,4 +74,5 @@ export function addAdmin(program: Command): void {
     .addHelpText('after', '\nExample: tmcp admin tokens revoke alice')
     .action(revoke);
   addWhitelist(admin);
+  addExportUser(admin);
 }

@@ -66,7 +66,8 @@ async function runAudit(database: Database): Promise<{ breaks: Wallets.Break[]; 
   const { auditLedger, totalsOf } = await import('../../wallet/index.ts');
   const { auditTransfers } = await import('../../transfers/index.ts');
   const { auditGifts } = await import('../../gifts/index.ts');
-  return inSnapshot(database, async (db) => ({ breaks: [...(await auditLedger(db)), ...(await auditTransfers(db)), ...(await auditGifts(db))], totals: await totalsOf(db) }));
+  const { auditPayments } = await import('../../payments/index.ts');
+  return inSnapshot(database, async (db) => ({ breaks: [...(await auditLedger(db)), ...(await auditTransfers(db)), ...(await auditGifts(db)), ...(await auditPayments(db))], totals: await totalsOf(db) }));
 }
 
 async function audit({ json }: { json?: true }, command: Command): Promise<void> {

@@ -10,8 +10,12 @@ import * as transfers from './0008-transfers.ts';
 import * as mfa from './0009-mfa.ts';
 import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
+import * as payments from './0012-payments.ts';
 import * as releases from './0014-releases.ts';
 import * as reviews from './0015-reviews.ts';
+import * as catalog from './0016-catalog.ts';
+import * as notices from './0019-notices.ts';
+import * as users from './0020-users.ts';
 import * as matrixGrants from './0021-matrix-grants.ts';
 
 export interface Migration {
@@ -31,7 +35,11 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0009-mfa': mfa,
   '0010-audit': audit,
   '0011-webhooks': webhooks,
+  '0012-payments': payments,
   '0014-releases': releases,
   '0015-reviews': reviews,
+  '0016-catalog': catalog,
+  '0019-notices': notices,
+  '0020-users': users,
   '0021-matrix-grants': matrixGrants,
 };

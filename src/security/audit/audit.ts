@@ -70,9 +70,14 @@ async function prune(tx: Transaction, keyRing: Pick<KeyRing, 'mac'>, before: num
   return pruned;
 }
 
+/** The last two seconds for which this process has a job in the queue, by queue. */
+const scheduled = new WeakMap<JobQueue, number>();
+
 /** One job for whatever is recorded within the same two seconds. */
 function schedule(tx: Transaction, { clock, queue }: Pick<AuditDependencies, 'clock' | 'queue'>): void {
   const tick = Math.floor(clock.now() / sealEveryMs) + 1;
+  if (scheduled.get(queue) === tick) return;
+  tx.afterCommit(() => void scheduled.set(queue, tick));
   queue.enqueue(tx, { id: `${sealingKind}:${tick}`, stream: sealingKind, kind: sealingKind, body: {}, runAt: tick * sealEveryMs });
 }
 

@@ -1,4 +1,4 @@
-import type { Database, Queryable, Transaction } from '../../database/index.ts';
+import { runSql, type Database, type Queryable, type Transaction } from '../../database/index.ts';
 import type { AuditEntry, SealedEntry } from './entry.ts';
 
 interface EntryRow {
@@ -40,19 +40,8 @@ const toEntry = (row: EntryRow): AuditEntry => ({
 const toSealed = (row: EntryRow): SealedEntry => ({ ...toEntry(row), seq: row.seq ?? 0, hash: row.hash ?? '' });
 
 export async function insertEntry(tx: Transaction, entry: AuditEntry): Promise<void> {
-  await tx.sql('audit_entry').insert({
-    id: entry.id,
-    at: entry.at,
-    actor_kind: entry.actor.kind,
-    actor: entry.actor.id,
-    action: entry.action,
-    target_kind: entry.target.kind,
-    target: entry.target.id,
-    result: entry.result,
-    address: entry.address ?? null,
-    request_id: entry.requestId ?? null,
-    details: entry.details,
-  });
+  const { id, at, actor, action, target, result, address, requestId, details } = entry;
+  await runSql(tx, 'INSERT INTO audit_entry (id, at, actor_kind, actor, action, target_kind, target, result, address, request_id, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', [id, at, actor.kind, actor.id, action, target.kind, target.id, result, address ?? null, requestId ?? null, details]);
 }
 
 /** The oldest entries that have no place in the chain yet. */

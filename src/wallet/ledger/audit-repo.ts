@@ -75,11 +75,13 @@ const queries: Readonly<Record<string, string>> = {
     SELECT a.id, a.owner FROM ledger_account a LEFT JOIN wallet w ON w.user_id = a.owner WHERE a.kind = 'wallet' AND w.user_id IS NULL`,
 };
 
+/** What a refund gave back does not count on the day of the payment that it undid. */
 const spentByDay = `
   SELECT a.owner, t.currency, (t.created_at / ${dayMs}) * ${dayMs} AS day,
-         SUM(CASE WHEN t.kind = 'single' OR e.kind = 'post' THEN t.amount ELSE 0 END) AS used,
+         SUM(CASE WHEN t.kind = 'single' OR e.kind = 'post' THEN t.amount - COALESCE(r.amount, 0) ELSE 0 END) AS used,
          SUM(CASE WHEN t.kind = 'pending' AND e.id IS NULL THEN t.amount ELSE 0 END) AS reserved
   FROM ledger_transfer t JOIN ledger_account a ON a.id = t.debit LEFT JOIN ledger_transfer e ON e.pending_id = t.id
+  LEFT JOIN (SELECT ref, SUM(amount) AS amount FROM ledger_transfer WHERE code = 'refund' GROUP BY ref) AS r ON t.code = 'payment' AND r.ref = t.ref
   WHERE t.limited = 1 AND t.kind IN ('single', 'pending') GROUP BY a.owner, t.currency, (t.created_at / ${dayMs}) * ${dayMs}`;
 
 /** What counts towards the limits is what went out, or is held, in that day and month. */

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../../database/index.ts';
 import { asUserId, type UserId } from '../../kernel/ids.ts';
 import { asCurrency, type Currency, type Money } from '../../kernel/money.ts';
 
@@ -110,8 +110,6 @@ export async function findAccount(db: Queryable, { kind, owner }: AccountOwner, 
   return row === undefined ? undefined : accountFromRow(row);
 }
 
-const rowsOf = <Row>(tx: Transaction, result: unknown): Row[] => (tx.dialect === 'postgres' ? (result as { rows: Row[] }).rows : (result as Row[]));
-
 /** The two sides of a transfer. */
 export interface Sides {
   readonly debit: Account;
@@ -120,15 +118,16 @@ export interface Sides {
 
 /**
  * Locks both accounts, in one order everywhere, so that no two transactions wait for each other. Undefined while one is still to be
- * made. On SQLite a transaction owns the database.
+ * made. On SQLite a transaction owns the database, and without an order it finds both by their index.
  */
 export async function lockSides(tx: Transaction, debit: AccountOwner, credit: AccountOwner, currency: Currency): Promise<Sides | undefined> {
-  const result: unknown = await tx.sql.raw(
+  const rows = await runSql<AccountRow>(
+    tx,
     `SELECT id, kind, owner, currency, dr_posted, cr_posted, dr_pending, cr_pending FROM ledger_account
-     WHERE currency = ? AND ((kind = ? AND owner = ?) OR (kind = ? AND owner = ?)) ORDER BY id ${tx.dialect === 'postgres' ? 'FOR NO KEY UPDATE' : ''}`,
-    [currency, debit.kind, debit.owner, credit.kind, credit.owner],
+     WHERE (kind = ? AND owner = ? AND currency = ?) OR (kind = ? AND owner = ? AND currency = ?) ${tx.dialect === 'postgres' ? 'ORDER BY id FOR NO KEY UPDATE' : ''}`,
+    [debit.kind, debit.owner, currency, credit.kind, credit.owner, currency],
   );
-  const accounts = rowsOf<AccountRow>(tx, result).map(accountFromRow);
+  const accounts = rows.map(accountFromRow);
   const find = (owner: AccountOwner): Account | undefined => accounts.find((account) => account.kind === owner.kind && account.owner === owner.owner);
   const [taken, given] = [find(debit), find(credit)];
   return taken === undefined || given === undefined ? undefined : { debit: taken, credit: given };
@@ -144,35 +143,27 @@ export async function lockAccounts(tx: Transaction, ids: readonly string[]): Pro
  * the transaction must be rolled back, when the account that gives would be overdrawn.
  */
 export async function moveBetween(tx: Transaction, debit: string, credit: string, { posted, pending }: { readonly posted: number; readonly pending: number }): Promise<boolean> {
-  const add = (side: 'debit' | 'credit', column: string): string => `${column} = ${column} + CASE WHEN id = :${side} THEN CAST(:${column.endsWith('posted') ? 'posted' : 'pending'} AS bigint) ELSE 0 END`;
-  const result: unknown = await tx.sql.raw(
-    `UPDATE ledger_account SET ${add('debit', 'dr_posted')}, ${add('debit', 'dr_pending')}, ${add('credit', 'cr_posted')}, ${add('credit', 'cr_pending')}
-     WHERE id IN (:debit, :credit) AND (id = :credit OR may_overdraw = 1 OR cr_posted - dr_posted - dr_pending >= CAST(:posted AS bigint) + CAST(:pending AS bigint)) RETURNING id`,
-    { debit, credit, posted, pending },
+  const total = posted + pending;
+  const rows = await runSql(
+    tx,
+    `UPDATE ledger_account SET
+       dr_posted = dr_posted + CASE WHEN id = ? THEN CAST(? AS bigint) ELSE 0 END, dr_pending = dr_pending + CASE WHEN id = ? THEN CAST(? AS bigint) ELSE 0 END,
+       cr_posted = cr_posted + CASE WHEN id = ? THEN CAST(? AS bigint) ELSE 0 END, cr_pending = cr_pending + CASE WHEN id = ? THEN CAST(? AS bigint) ELSE 0 END
+     WHERE id IN (?, ?) AND (id = ? OR may_overdraw = 1 OR cr_posted - dr_posted - dr_pending >= CAST(? AS bigint)) RETURNING id`,
+    [debit, posted, debit, pending, credit, posted, credit, pending, debit, credit, credit, total],
   );
-  return rowsOf(tx, result).length === 2;
+  return rows.length === 2;
 }
 
 /** False when it ends a hold that has ended already. */
 export async function insertTransfer(tx: Transaction, transfer: LedgerTransfer): Promise<boolean> {
-  const rows = await tx
-    .sql('ledger_transfer')
-    .insert({
-      id: transfer.id,
-      kind: transfer.kind,
-      pending_id: transfer.pendingId ?? null,
-      debit: transfer.debit,
-      credit: transfer.credit,
-      currency: transfer.currency,
-      amount: transfer.amountMinor,
-      code: transfer.code,
-      ref: transfer.ref,
-      limited: transfer.limited ? 1 : 0,
-      created_at: transfer.createdAt,
-    })
-    .onConflict('pending_id')
-    .ignore()
-    .returning<object[]>('id');
+  const { id, kind, pendingId, debit, credit, currency, amountMinor, code, ref, limited, createdAt } = transfer;
+  const rows = await runSql(
+    tx,
+    `INSERT INTO ledger_transfer (id, kind, pending_id, debit, credit, currency, amount, code, ref, limited, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (pending_id) DO NOTHING RETURNING id`,
+    [id, kind, pendingId ?? null, debit, credit, currency, amountMinor, code, ref, limited ? 1 : 0, createdAt],
+  );
   return rows.length === 1;
 }
 

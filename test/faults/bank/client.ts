@@ -1,5 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DeviceKey } from '../../http/mfa/device-key.ts';
+import { signatureOver } from '../../http/payments/support.ts';
 import { proofOf } from '../../http/wallet/fake-proofs.ts';
 
 export interface Reply {
@@ -16,6 +18,9 @@ export interface Ledger {
   readonly answers: Map<string, Set<string>>;
   /** Transfers and gifts that were said to be confirmed. */
   readonly confirmed: Set<string>;
+  /** Payments that were said to be completed, and refunds that were said to be made. */
+  readonly paid: Set<string>;
+  readonly refunded: Set<string>;
   /** Shares that were said to be opened: gift and opener. */
   readonly opened: Map<string, number>;
   /** Answers that nobody should ever get. */
@@ -23,7 +28,7 @@ export interface Ledger {
   requests: number;
 }
 
-export const newLedger = (): Ledger => ({ answers: new Map(), confirmed: new Set(), opened: new Map(), wrong: [], requests: 0 });
+export const newLedger = (): Ledger => ({ answers: new Map(), confirmed: new Set(), paid: new Set(), refunded: new Set(), opened: new Map(), wrong: [], requests: 0 });
 
 const chance = (percent: number): boolean => randomInt(100) < percent;
 const pick = <T>(list: readonly T[]): T => list[randomInt(list.length)]!;
@@ -42,6 +47,8 @@ export interface ClientOptions {
   /** Transfers that wait for somebody's acceptance. */
   readonly waiting: { readonly id: string; readonly payer: string; readonly payee: string }[];
   readonly isOver: () => boolean;
+  /** How this person pays: a session with the shop, and a registered device. The shop's own credentials are for refunds. */
+  readonly till: { readonly appToken: string; readonly key: DeviceKey; readonly deviceId: string; readonly merchant: string };
 }
 
 let serial = 0;
@@ -56,28 +63,29 @@ export class BankClient {
   async run(): Promise<void> {
     while (!this.#options.isOver()) {
       const what = randomInt(100);
-      if (what < 45) await this.#transfer();
-      else if (what < 60) await this.#give();
-      else if (what < 85) await this.#open();
-      else await this.#answer();
+      if (what < 35) await this.#transfer();
+      else if (what < 50) await this.#give();
+      else if (what < 70) await this.#open();
+      else if (what < 82) await this.#answer();
+      else await this.#pay();
     }
   }
 
   /** One request, until there is an answer: the same again after a lost one, however often. */
-  async #post(path: string, body: object): Promise<Reply> {
+  async #post(path: string, body: object, authorization = `Bearer ${this.#options.token}`): Promise<Reply> {
     for (;;) {
-      const reply = await this.#once(path, body);
+      const reply = await this.#once(path, body, authorization);
       if (reply !== undefined && reply.status < 500 && reply.body.error?.code !== 'REQUEST_IN_PROGRESS') return reply;
       await delay(randomInt(5, 60));
     }
   }
 
-  async #once(path: string, body: object): Promise<Reply | undefined> {
-    const { urls, token, ledger } = this.#options;
+  async #once(path: string, body: object, authorization: string): Promise<Reply | undefined> {
+    const { urls, ledger } = this.#options;
     ledger.requests += 1;
     try {
       // A connection of its own each: one that dies with the server must not be tried again beneath us.
-      const response = await fetch(`${pick(urls)}${path}`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', connection: 'close' }, body: JSON.stringify(body), signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(`${pick(urls)}${path}`, { method: 'POST', headers: { authorization, 'content-type': 'application/json', connection: 'close' }, body: JSON.stringify(body), signal: AbortSignal.timeout(10_000) });
       const text = await response.text();
       if (response.status >= 500 && response.status !== 503) ledger.wrong.push(`${path} ${response.status} ${text}`);
       return { status: response.status, text, body: JSON.parse(text) };
@@ -87,10 +95,10 @@ export class BankClient {
   }
 
   /** A request with a key: sometimes twice at once, sometimes again later. All that succeed must say the same. */
-  async #keyed(path: string, key: string, body: object): Promise<Reply> {
+  async #keyed(path: string, key: string, body: object, authorization?: string): Promise<Reply> {
     const request = { ...body, idempotency_key: key };
-    const replies = await Promise.all(Array.from({ length: chance(25) ? 2 : 1 }, () => this.#post(path, request)));
-    if (chance(15)) replies.push(await this.#post(path, request));
+    const replies = await Promise.all(Array.from({ length: chance(25) ? 2 : 1 }, () => this.#post(path, request, authorization)));
+    if (chance(15)) replies.push(await this.#post(path, request, authorization));
     const { answers } = this.#options.ledger;
     const known = answers.get(key) ?? new Set<string>();
     for (const { status, text } of replies) if (status === 200) known.add(text);
@@ -143,5 +151,24 @@ export class BankClient {
     const [transfer] = waiting.splice(mine, 1);
     const what = transfer!.payee === me ? pick(['accept', 'accept', 'reject']) : 'cancel';
     await this.#post(`/wallet/v1/p2p/${transfer!.id}/${what}`, {});
+  }
+
+  /** Asks, authorizes or cancels or lets it expire, and has the shop refund some of it. */
+  async #pay(): Promise<void> {
+    const { roomId, ledger, till } = this.#options;
+    const app = `Bearer ${till.appToken}`;
+    const amountMinor = randomInt(1, 900);
+    const { status, body } = await this.#keyed('/api/v1/payments/request', `p${(serial += 1)}`, { amount: amountMinor / 100, currency: 'USD', room_id: roomId }, app);
+    if (status !== 200 || chance(8)) return;
+    const id = body.payment_id as string;
+    const path = `/api/v1/payments/${id}`;
+    // Each with a signature of its own: a time that is another.
+    const signed = (n: number): object => signatureOver({ clock: { now: () => Date.now() } }, till, id, amountMinor, { offMs: -n * 1000 });
+    const steps = [...Array.from({ length: chance(25) ? 2 : 1 }, (_, n) => this.#post(`${path}/authorize`, signed(n), app)), ...(chance(12) ? [this.#post(`${path}/cancel`, {}, app)] : [])];
+    for (const reply of await Promise.all(steps)) if (reply.status === 200 && reply.body.status === 'completed') ledger.paid.add(id);
+    for (let n = 0; ledger.paid.has(id) && n < randomInt(3); n += 1) {
+      const refund = await this.#keyed(`${path}/refund`, `r${(serial += 1)}`, chance(30) ? {} : { amount: randomInt(1, amountMinor + 1) / 100 }, till.merchant);
+      if (refund.status === 200) ledger.refunded.add(refund.body.refund_id as string);
+    }
   }
 }

@@ -36,6 +36,10 @@ export interface StandInRoom {
   readonly members: Set<string>;
   readonly joinRule?: string;
   readonly encrypted?: boolean;
+  /** Content of `m.room.power_levels`; without one, nobody may change state. */
+  readonly powerLevels?: object;
+  /** The whole `m.room.create` event. */
+  readonly create?: object;
 }
 
 export const masClient = { clientId: '01HMASCLIENTOFTMCP0000000', clientSecret: 'mas secret: with+odd/characters' };
@@ -145,6 +149,8 @@ function answerAboutRooms(servers: IdentityServers, pathname: string, res: Serve
     else if (what === 'joined_members') send(res, 200, { joined: Object.fromEntries([...room.members].map((userId) => [userId, { display_name: userId.slice(1, userId.indexOf(':')), avatar_url: null }])) });
     else if (what === 'state/m.room.join_rules/') send(res, 200, { join_rule: room.joinRule ?? 'invite' });
     else if (what === 'state/m.room.encryption/' && room.encrypted === true) send(res, 200, { algorithm: 'm.megolm.v1.aes-sha2' });
+    else if (what === 'state/m.room.power_levels/' && room.powerLevels !== undefined) send(res, 200, room.powerLevels);
+    else if (what === 'state/m.room.create/' && room.create !== undefined) send(res, 200, room.create);
     else send(res, 404, { errcode: 'M_NOT_FOUND', error: 'Event not found.' });
   }
   return true;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { createLocalWakes } from '../../../src/kernel/wakes.ts';
 import { migrate, openDatabase, type Database } from '../../../src/database/index.ts';
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { openKeyRing, type KeyRing } from '../../../src/security/key-ring.ts';
@@ -55,6 +56,10 @@ describe('ten devices with wrong clocks, lost answers, replays and partitions', 
       pollIntervalMs: 1000,
       tombstoneMs: 90 * 86_400_000,
       requireSession: () => Promise.resolve(),
+      tellDevices: () => {},
+      wakes: createLocalWakes(),
+      cacheBytes: 0,
+      waiting: { perSession: 10, total: 10 },
     });
     return fc.asyncProperty(history, async ({ skews, steps }) => {
       namespaces += 1;

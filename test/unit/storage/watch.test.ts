@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { asUserId } from '../../../src/kernel/ids.ts';
-import { createWatch } from '../../../src/storage/watch.ts';
+import { createWatch, spaceName } from '../../../src/storage/watch.ts';
 import { recordingLog } from '../../support/quiet-log.ts';
 
 const owner = { userId: asUserId('@alice:example.org'), namespace: 'ma_notes' };
@@ -35,10 +35,10 @@ describe('waiting for changes of stored entries', () => {
     let ended = false;
     const waiting = watch.wait(owner, 1, minute(), never).then(() => (ended = true));
     (await next())(false);
-    watch.notify(other);
+    watch.notify([spaceName(other)]);
     await new Promise(setImmediate);
     expect(ended).to.equal(false);
-    watch.notify(owner);
+    watch.notify([spaceName(owner)]);
     await waiting;
   });
 
@@ -47,7 +47,7 @@ describe('waiting for changes of stored entries', () => {
     const watch = createWatch({ clock, log: recordingLog(), hasChanged, pollIntervalMs: 60_000 });
     const waiting = watch.wait(owner, 1, minute(), never);
     const answer = await next();
-    watch.notify(owner);
+    watch.notify([spaceName(owner)]);
     answer(false);
     await waiting;
   });

@@ -1,0 +1,1 @@
+export { createAdministration, type AdministrationDependencies } from './bot.ts';

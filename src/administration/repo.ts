@@ -1,0 +1,28 @@
+import type { Queryable } from '../database/index.ts';
+import type { MiniAppStatus } from '../miniapps/index.ts';
+
+/** Mini-apps by where they stand. */
+export async function countByStatus(db: Queryable): Promise<Map<MiniAppStatus, number>> {
+  const rows = await db.sql('miniapp').groupBy('status').select<{ status: MiniAppStatus; count: number | string }[]>('status', db.sql.raw('count(*) AS count'));
+  return new Map(rows.map(({ status, count }) => [status, Number(count)]));
+}
+
+export interface WaitingReview {
+  readonly miniappId: string;
+  readonly name: string;
+  readonly status: MiniAppStatus;
+  readonly registeredBy: string;
+  /** When it came to where it stands. */
+  readonly since: number;
+}
+
+/** Apps that wait for a verdict, longest first. */
+export async function listWaiting(db: Queryable, limit: number): Promise<WaitingReview[]> {
+  const rows = await db
+    .sql('miniapp')
+    .whereIn('status', ['submitted', 'under_review'])
+    .orderBy(['updated_at', 'miniapp_id'])
+    .limit(limit)
+    .select<{ miniapp_id: string; name: string; status: MiniAppStatus; registered_by: string; updated_at: number }[]>('miniapp_id', 'name', 'status', 'registered_by', 'updated_at');
+  return rows.map((row) => ({ miniappId: row.miniapp_id, name: row.name, status: row.status, registeredBy: row.registered_by, since: row.updated_at }));
+}

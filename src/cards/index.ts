@@ -1,0 +1,2 @@
+export { createCards, type Cards } from './cards.ts';
+export { cardRoutes } from './routes.ts';

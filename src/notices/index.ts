@@ -1,0 +1,2 @@
+export { createNotices, type NewNotice, type Notices } from './notices.ts';
+export { noticeRoutes } from './routes.ts';
