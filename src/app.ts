@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import express, { type Express } from 'express';
+import type { Express } from 'express';
 import { administrationRoutes } from './administration.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { capabilityRoutes } from './capabilities/index.ts';
@@ -7,12 +7,13 @@ import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import { createWakes, type Database, type SharedWakes, type Transaction } from './database/index.ts';
 import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
-import { apiRouter, cors, errorHandler, identifyRequests, loadContract, loadEventSchemas, notFound, securityHeaders, type Authenticators, type Principal, type Routes } from './http/index.ts';
+import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Authenticators, type Contract, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import type { LoopReport } from './kernel/loop-health.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
+import { plainTracer, type Tracer } from './kernel/trace.ts';
 import { buildDistribution, type Distribution } from './distribution.ts';
 import { buildNotices, buildStorage } from './live.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
@@ -22,12 +23,14 @@ import type { SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
+import { authenticatorsOf } from './authenticators.ts';
+import { buildLimits, type BuiltLimits } from './limits.ts';
 import { buildMoney } from './money.ts';
 import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppAudit, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { noticeRoutes, type Notices } from './notices/index.ts';
 import type { Proxying } from './proxying/index.ts';
 import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
-import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, type Metrics } from './operations/index.ts';
+import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, referenceRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import { createAudit, sealingKind } from './security/audit/index.ts';
@@ -49,6 +52,8 @@ export interface AppDependencies {
   readonly version: string;
   /** The user's factors, which confirm money; nobody has one when absent. */
   readonly proofs?: TermsProof;
+  /** Traces are passed on without one, and kept nowhere. */
+  readonly tracer?: Tracer;
   /** Tests set this: an answer that the OpenAPI document does not allow becomes an error. */
   readonly checkResponses?: boolean;
 }
@@ -173,7 +178,7 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying, limits: BuiltLimits): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
@@ -183,6 +188,8 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matr
     isSuspended,
     wakes,
     events,
+    limitStore: limits.attempts,
+    admission: limits.admission,
     stepUp: {
       methodsOf: (userId) => mfa.methodsOf(userId),
       prove: async (userId, miniappId, authProof) => mfa.proveTerms({ userId, terms: { kind: 'action', action: 'oauth.consent', subject: miniappId }, evidence: requireAuthProof(authProof) }),
@@ -231,27 +238,6 @@ function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (t
     },
   });
   return { organizations, whitelist };
-}
-
-/** Who may call, by the kinds of token there are. */
-export function authenticatorsOf(oauth: OAuth, admins: Pick<AdminTokens, 'authenticate'>, developers: { readonly tokens: Pick<DeveloperTokens, 'verify'>; readonly console: Pick<Console, 'authenticate'> }): Authenticators {
-  return {
-    async accessToken(token) {
-      const bearer = await oauth.verifyBearer(token);
-      return bearer.kind === 'user' ? { ...bearer.principal, kind: 'session' } : { ...bearer.principal, kind: 'client', miniappId: asMiniAppId(bearer.principal.miniappId) };
-    },
-    adminToken: (token) => admins.authenticate(token),
-    matrixToken: async (token) => ({ kind: 'matrix', userId: (await oauth.verifyMatrixToken(token)).userId }),
-    clientSecret: async (clientId, secret) => {
-      const client = await oauth.verifyClientSecret(clientId, secret);
-      return { kind: 'client', clientId, miniappId: asMiniAppId(client.miniappId), scopes: client.scopes, privileged: false };
-    },
-    developerToken: async (token) => ({ kind: 'developer', ...(await developers.tokens.verify(token)) }),
-    platformSecret: async (clientId, secret) => {
-      await developers.console.authenticate(clientId, secret);
-      return { kind: 'platform', clientId };
-    },
-  };
 }
 
 function connect(deps: AppDependencies, matrix: Matrix, { miniapps, distribution }: Pick<Features, 'miniapps' | 'distribution'>, commands: readonly RoomCommand[], metrics: () => Metrics) {
@@ -333,26 +319,27 @@ interface HttpParts {
   readonly connection: ReturnType<typeof connect>;
   readonly oauth: OAuth;
   readonly audit: Matrix['audit'];
+  readonly contract: Contract;
+  readonly limits: BuiltLimits;
   readonly routes: Routes;
   readonly authenticators: Authenticators;
 }
 
 /** What this process answers over HTTP, by its roles. */
-function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics, connection, oauth, audit, routes, authenticators }: HttpParts): Express {
-  const { config, registration, database, clock, log } = deps;
-  const http = express();
-  http.disable('x-powered-by').disable('etag');
-  http.set('trust proxy', config.server.trusted_proxies.length === 0 ? false : [...config.server.trusted_proxies]);
-  http.use(identifyRequests(log, clock, (request) => metrics.observeRequest(request)), securityHeaders);
-  if (roles.has('appservice')) http.use(appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }));
-  http.use(cors);
-  if (roles.has('api')) http.use(oauth.middleware);
-  if (roles.has('api')) {
-    const contract = loadContract(new URL('openapi.yaml', schemaFolder));
-    http.use(apiRouter({ contract, routes: { ...routes, ...capabilityRoutes(offerOf(config, contract)) }, authenticators, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged: (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation))) }));
-  }
-  http.use(notFound, errorHandler(log, clock));
-  return http;
+function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics, connection, oauth, audit, contract, limits, routes, authenticators }: HttpParts): Express {
+  const { config, registration, database, log } = deps;
+  const onPrivileged: ApiOptions['onPrivileged'] = (principal, operation) => database.inTransaction((tx) => audit.record(tx, privilegedUse(principal, operation)));
+  const router = { contract, routes: { ...routes, ...capabilityRoutes(offerOf(config, contract)) }, authenticators, limits: limits.requests, bodyLimitBytes: config.server.body_limit_bytes, bodyLimits: bodyLimitsOf(config), checkResponses: deps.checkResponses ?? false, onPrivileged };
+  return createGateway({
+    ...deps,
+    observe: (request) => metrics.observeRequest(request),
+    tracer: deps.tracer ?? plainTracer,
+    https: config.server.public_url.startsWith('https:'),
+    trustedProxies: config.server.trusted_proxies,
+    limits: limits.requests,
+    appservice: roles.has('appservice') ? appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }) : undefined,
+    api: roles.has('api') ? { oauth: oauth.middleware, router } : undefined,
+  });
 }
 
 interface Features {
@@ -400,20 +387,22 @@ export function buildApp(deps: AppDependencies): App {
   const { miniapps, distribution } = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
+  const contract = loadContract(new URL('openapi.yaml', schemaFolder));
+  const limits = buildLimits({ ...deps, ...matrix, contract, metrics: () => metrics });
   const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
   const notices = buildNotices({ ...deps, ...matrix, oauth: () => oauth });
   const console = buildConsole(deps, miniapps);
   const proxying = buildProxying(deps, matrix, signIn);
-  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying);
-  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console) };
+  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying, limits);
+  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits) };
   const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
   const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });
   const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics });
   const connection = connect(deps, matrix, { miniapps, distribution }, [...catalog.commands, ...money.commands], () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
-  const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count() });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now)] });
+  const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
   const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
@@ -421,9 +410,9 @@ export function buildApp(deps: AppDependencies): App {
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
-  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
+  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...limits.routes, ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
 
-  const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, routes, authenticators });
+  const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, contract, limits, routes, authenticators });
 
   return {
     http,
@@ -438,7 +427,7 @@ export function buildApp(deps: AppDependencies): App {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
-      await Promise.all([oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      await Promise.all([limits.ready(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       matrix.wakes.start();
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));
@@ -450,7 +439,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => matrix.wakes.stop()]) await close();
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => limits.close(), () => matrix.wakes.stop()]) await close();
     },
   };
 }

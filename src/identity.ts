@@ -11,6 +11,7 @@ import type { MiniApps } from './miniapps/index.ts';
 import { grantedScopes, type OAuth } from './oauth/index.ts';
 import { createProxying, type Proxying } from './proxying/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
+import type { BuiltLimits } from './limits.ts';
 import type { KeyRing } from './security/key-ring.ts';
 
 /** What people are known by, and what we may do in their name. */
@@ -63,13 +64,14 @@ export function buildConsole({ config }: IdentityDependencies, miniapps: MiniApp
 }
 
 /** Developers' tokens, signed with the authorization server's keys. */
-export function buildDeveloperTokens(deps: IdentityDependencies, organizations: Organizations, oauth: OAuth, console: Console): DeveloperTokens {
+export function buildDeveloperTokens(deps: IdentityDependencies, organizations: Organizations, oauth: OAuth, console: Console, limits: BuiltLimits): DeveloperTokens {
   const { config } = deps;
   return createDeveloperTokens({
     ...deps,
     console,
     organizations,
     signer: oauth.jwts,
+    admit: (...who) => limits.admission.tokens(...who),
     options: {
       issuer: config.server.public_url,
       accessTokenMs: config.developers.access_token_seconds * 1000,

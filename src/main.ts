@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isLoopbackHost, loadConfig, loadRegistration, type Config, type Registration } from './config/index.ts';
 import { buildApp, type App } from './app.ts';
 import { lockSqliteForServer, migrate, openConfiguredDatabase, sqlitePathOf } from './database/index.ts';
+import { createListener, type ListenerOptions } from './http/index.ts';
 import { systemClock } from './kernel/clock.ts';
 import { errorText } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
 import { BridgeHomeserver } from './matrix/index.ts';
-import { createLog, metricsServer } from './operations/index.ts';
+import { createLog, metricsServer, openTracing } from './operations/index.ts';
 import { openKeyRing, ringPlaceOf } from './security/key-ring.ts';
 import { requireFittingRing } from './security/ring-fit.ts';
 
@@ -42,6 +43,14 @@ export function openHomeserver(config: Config, registration: Registration): Brid
     requestTimeoutMs: config.homeserver.request_timeout_ms,
   });
 }
+
+const listenerOptions = ({ server }: Config): ListenerOptions => ({
+  headersTimeoutMs: server.headers_timeout_seconds * 1000,
+  requestTimeoutMs: server.request_timeout_seconds * 1000,
+  maxHeaderBytes: server.max_header_bytes,
+  maxConnections: server.max_connections,
+  clock: systemClock,
+});
 
 /** What is said once the server is ready: where it is, and what is missing. */
 function readyLine(config: Config, port: number, app: App): string {
@@ -95,9 +104,10 @@ export async function start(configFile: string | undefined): Promise<void> {
   await requireFittingRing(ringPlace, database);
   const keyRing = await openKeyRing({ ...ringPlace, clock: systemClock });
   const homeserver = openHomeserver(config, registration);
-  const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version });
+  const tracing = await openTracing({ url: config.tracing.otlp_url, authorization: config.tracing.otlp_authorization, samplePercent: config.tracing.sample_percent, version });
+  const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version, tracer: tracing.tracer });
 
-  const server = createServer(app.http);
+  const server = createListener(app.http, listenerOptions(config));
   const metrics = config.metrics.enabled ? metricsServer(app.metrics.registry) : undefined;
   const running = (async () => {
     const port = await listen(server, config.server.port, config.server.host);
@@ -115,6 +125,7 @@ export async function start(configFile: string | undefined): Promise<void> {
     // What is still running then is not lost: its job is tried again by the next process.
     await Promise.race([app.stop(), delay(graceMs)]);
     metrics?.close();
+    await tracing.close();
     await homeserver.close();
     await database.close();
     lock?.release();

@@ -27,5 +27,6 @@ export const formats: Readonly<Record<string, (text: string) => boolean>> = {
   'ip-or-cidr': isIpOrRange,
   'matrix-user-id': isUserId,
   'database-url': (text) => isSqlitePath(text) || hasScheme(text, ['postgres:', 'postgresql:']),
+  'rate-limit': (text) => /^[1-9]\d{0,8}\/[1-9]\d{0,5}[smhd](\+\d{1,9})?$/.test(text),
   'redis-url': (text) => hasScheme(text, ['redis:', 'rediss:']) && URL.parse(text)?.hostname !== '',
 };

@@ -39,6 +39,8 @@ export interface DeveloperTokensDependencies {
   readonly console: Console;
   readonly organizations: Organizations;
   readonly signer: TokenSigner;
+  /** Before tokens are issued to somebody who is known now; never in a transaction. None when absent. @throws AppError RATE_LIMIT_EXCEEDED, ACCOUNT_SUSPENDED */
+  readonly admit?: (kind: 'token_generation' | 'token_refresh', userId: UserId, clientId: string) => Promise<void>;
   readonly options: {
     readonly issuer: string;
     /** 24 h at most (section 4.4.8). */
@@ -185,7 +187,10 @@ async function readToken(signer: TokenSigner, token: string): Promise<{ readonly
 export function createDeveloperTokens(deps: DeveloperTokensDependencies): DeveloperTokens {
   const { database, clock, log, console, signer, options } = deps;
   return {
-    signIn: async (userId, clientId, requestId) => issue(deps, await database.inTransaction((tx) => openSession(deps, tx, { sessionId: newSessionId(), userId, clientId, requestId })), 'matrix_token'),
+    async signIn(userId, clientId, requestId) {
+      await deps.admit?.('token_generation', userId, clientId);
+      return issue(deps, await database.inTransaction((tx) => openSession(deps, tx, { sessionId: newSessionId(), userId, clientId, requestId })), 'matrix_token');
+    },
     async issueDeveloperCode({ userId, clientId, redirectUri, codeChallenge }) {
       if (!console.isTarget(clientId, redirectUri)) throw new AppError('invalid_client', 'Unknown client or redirect_uri');
       const code = newSecret('dc_');
@@ -195,8 +200,17 @@ export function createDeveloperTokens(deps: DeveloperTokensDependencies): Develo
       });
       return code;
     },
-    redeem: async (redemption, requestId) => issue(deps, await database.inTransaction((tx) => redeem(deps, tx, redemption, requestId)), 'code'),
-    refresh: async (refreshToken, clientId) => issue(deps, await database.inTransaction((tx) => rotate(deps, tx, refreshToken, clientId)), 'refresh'),
+    async redeem(redemption, requestId) {
+      const code = deps.admit === undefined ? undefined : await findCode(database, sha256Hex(redemption.code));
+      if (code?.clientId === redemption.clientId) await deps.admit?.('token_generation', code.userId, code.clientId);
+      return issue(deps, await database.inTransaction((tx) => redeem(deps, tx, redemption, requestId)), 'code');
+    },
+    async refresh(refreshToken, clientId) {
+      const found = deps.admit === undefined ? undefined : await findRefreshToken(database, sha256Hex(refreshToken));
+      const session = found === undefined ? undefined : await findSession(database, found.sessionId);
+      if (session?.clientId === clientId) await deps.admit?.('token_refresh', session.userId, clientId);
+      return issue(deps, await database.inTransaction((tx) => rotate(deps, tx, refreshToken, clientId)), 'refresh');
+    },
     async verify(token) {
       const claims = await readToken(signer, token);
       // Not cached: whoever is removed, here or at another instance, is out with the next request.

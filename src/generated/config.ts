@@ -46,6 +46,22 @@ export interface ConfigFile {
      * Largest transaction of the homeserver in bytes, 50 MiB. Homeservers send a refused transaction again for ever, so that this is far above 100 events of Matrix's 64 KiB (D12).
      */
     appservice_body_limit_bytes: number;
+    /**
+     * Seconds in which all headers of a request have to arrive.
+     */
+    headers_timeout_seconds: number;
+    /**
+     * Seconds in which a whole request has to arrive, its body included; how long the answer takes does not count.
+     */
+    request_timeout_seconds: number;
+    /**
+     * Largest headers of a request in bytes, 16 KiB; larger ones are answered 431.
+     */
+    max_header_bytes: number;
+    /**
+     * Most connections at a time; further ones are closed at once.
+     */
+    max_connections: number;
   };
   /**
    * Where everything durable is kept.
@@ -69,7 +85,7 @@ export interface ConfigFile {
     lock_timeout_ms: number;
   };
   /**
-   * Shared rate-limit counters for several processes.
+   * Shared rate-limit counters for several processes. When it does not answer, each process counts alone until it does.
    */
   redis: {
     /**
@@ -735,13 +751,138 @@ export interface ConfigFile {
     format: 'auto' | 'json' | 'text';
   };
   /**
-   * Limits on requests (section 11.4.1, D15).
+   * Traces by OpenTelemetry. Nothing of it is loaded unless an address is set; `traceparent` is passed on in any case.
+   */
+  tracing: {
+    /**
+     * Where traces are sent, by OTLP over HTTP.
+     */
+    otlp_url?: string;
+    /**
+     * The Authorization header for it.
+     */
+    otlp_authorization?: string;
+    /**
+     * How many of a hundred traces that begin here are sent; those that begin elsewhere are sent when their traceparent says so.
+     */
+    sample_percent: number;
+  };
+  /**
+   * Limits on requests (section 11.4.1, D15). `20/1m+5` is twenty in a minute, and five beyond at once.
    */
   rate_limits: {
     /**
      * Whether requests are limited; switch it off only to measure.
      */
     enabled: boolean;
+    /**
+     * token_bucket refills steadily (section 11.4.2); sliding_window counts the requests of the latest window exactly, and remembers each of them (section 11.4.3).
+     */
+    algorithm: 'token_bucket' | 'sliding_window';
+    /**
+     * Device codes from one address (section 11.4.1, "Device code request").
+     */
+    device_code: string;
+    /**
+     * Access tokens for one user and client, or for one client itself (section 11.4.1, "Token generation").
+     */
+    token_generation: string;
+    /**
+     * Refreshes for one user and client (section 11.4.1, "Token refresh").
+     */
+    token_refresh: string;
+    /**
+     * Validations of access tokens: introspections by one client from one address, requests with a token by one user and client where nothing else of this list counts, and refused credentials from one address (section 11.4.1, "TEP validation").
+     */
+    tep_validation: string;
+    /**
+     * Payment requests of one user and client (section 11.4.1, "Payment initiation").
+     */
+    payment_initiation: string;
+    /**
+     * Authorizations of payments by one user and client (section 11.4.1, "Payment authorization").
+     */
+    payment_authorization: string;
+    /**
+     * Payments, transfers and gifts of one user and client that fail; after them every such request is refused, at first with 429, then with 403 (section 11.4.1, "Failed payments").
+     */
+    failed_payments: string;
+    /**
+     * Transfers that one user and client begin (section 11.4.1, "P2P transfers").
+     */
+    p2p_transfers: string;
+    /**
+     * Looks at the balance (section 11.4.1, "Balance query").
+     */
+    balance_query: string;
+    /**
+     * Looks at the history (section 11.4.1, "Transaction history").
+     */
+    transaction_history: string;
+    /**
+     * Looks for the wallets of others; a batch is one (section 11.4.1, "User resolution").
+     */
+    user_resolution: string;
+    /**
+     * Requests to storage for one entry or page (section 11.4.1, "GET/SET/DELETE").
+     */
+    storage: string;
+    /**
+     * Batches and exports of storage (section 11.4.1, "Batch operations").
+     */
+    storage_batch: string;
+    /**
+     * Mini-apps that one developer registers (section 11.4.1, "App registration").
+     */
+    app_registration: string;
+    /**
+     * Versions and changes of mini-apps by one developer (section 11.4.1, "App updates").
+     */
+    app_updates: string;
+    /**
+     * Steps of transfers and gifts after their beginning, and gifts.
+     */
+    money_changes: string;
+    /**
+     * Changes of second factors.
+     */
+    factors: string;
+    /**
+     * Reads that need no token, from one address or by one user and client.
+     */
+    public: string;
+    /**
+     * Pages of the authorization server, from one address.
+     */
+    pages: string;
+    /**
+     * Everything else, by one user and client, or from one address.
+     */
+    general: string;
+    /**
+     * Requests of one administrator, whatever they are for.
+     */
+    administration: string;
+    /**
+     * Appeals of one user against a suspension.
+     */
+    appeals: string;
+    /**
+     * Refused requests of one user and client in an hour that suspend the two together; 0: never (section 11.4.5).
+     */
+    suspend_after_violations: number;
+    /**
+     * Failed payments of one user and client in a day that suspend the two together; 0: never (section 11.4.5).
+     */
+    suspend_after_failed_payments: number;
+    /**
+     * Seconds after which a suspension ends by itself.
+     */
+    suspension_seconds: number;
+    /**
+     * Where suspended users are sent; without it to POST /api/v1/appeals of this server (section 11.4.5).
+     */
+    appeal_url?: string;
     /**
      * Refused grants and client authentications from one address in a minute, before it has to wait.
      */

@@ -7,6 +7,7 @@ import { JsonText } from '../kernel/json-text.ts';
 import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import { multipart, type Contract, type Operation } from './contract.ts';
+import { exempt, otherwise, unlimited, type RequestLimits } from './limits.ts';
 import { readMultipart, type FileSink, type MultipartLimits } from './multipart.ts';
 
 /** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
@@ -70,6 +71,8 @@ export interface ApiOptions {
   readonly bodyLimits?: Readonly<Record<string, number>>;
   /** Tests set this: an answer that the document does not allow becomes a 500 that says why. */
   readonly checkResponses: boolean;
+  /** None when absent. */
+  readonly limits?: RequestLimits;
   /** Called before the operation; what it throws refuses the request. */
   readonly onPrivileged: (principal: SessionPrincipal | ClientPrincipal, operationId: string) => Promise<void>;
 }
@@ -133,20 +136,21 @@ function goneSignal(res: Response): AbortSignal {
 const goneCodes: ReadonlySet<unknown> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE', 'ERR_STREAM_DESTROYED', 'ABORT_ERR']);
 
 async function send(res: Response, { status, body, headers }: ApiAnswer): Promise<void> {
-  if (body instanceof JsonText) {
+  if (body !== undefined && !(body instanceof TextStream)) {
+    const text = body instanceof JsonText ? body.text : JSON.stringify(body);
     // Past express's own way, which looks at every header and at the text again.
-    res.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(body.text), ...headers }).end(body.text);
+    res.writeHead(status, { 'Cache-Control': 'no-store', 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(text), ...headers }).end(text);
     return;
   }
   res.status(status).set({ 'Cache-Control': 'no-store', ...headers });
   if (body === undefined) res.end();
-  else if (body instanceof TextStream) {
+  else {
     res.type(body.mediaType);
     // Who goes away in the middle has not failed us, nor has who was cut off.
     await pipeline(Readable.from(body.parts), res, body.cut === undefined ? {} : { signal: body.cut }).catch((error: NodeJS.ErrnoException) => {
       if (!goneCodes.has(error.code)) throw error;
     });
-  } else res.json(body);
+  }
 }
 
 function assertInContract(operation: Operation, { status, body }: ApiAnswer): void {
@@ -157,7 +161,20 @@ function assertInContract(operation: Operation, { status, body }: ApiAnswer): vo
   if (broken.length > 0) throw new Error(`the answer breaks the contract: ${broken.join('; ')}`);
 }
 
-function handlerOf(operation: Operation, { routes, checkResponses, authenticators }: ApiOptions): RequestHandler {
+/** Who calls, let in by the access rules and then by the limits. Credentials that were refused count for their address. */
+async function letIn(operation: Operation, authorization: string | undefined, { authenticators, limits = unlimited }: ApiOptions): Promise<Principal> {
+  const category = operation.rateLimit ?? otherwise;
+  // Ours are judged here; others cost a question to the homeserver or the database.
+  if (category !== exempt && authorization !== undefined && !/^bearer +tep\./i.test(authorization)) await limits.assertMayTry();
+  const principal = await decideAccess(operation, authorization, authenticators).catch(async (error: unknown) => {
+    if (error instanceof AppError && error.status === 401 && category !== exempt) await limits.credentialsRefused();
+    throw error;
+  });
+  if (category !== exempt) await limits.admit(category, principal);
+  return principal;
+}
+
+function handlerOf(operation: Operation, { routes, checkResponses, authenticators, limits = unlimited }: ApiOptions): RequestHandler {
   const handle = routes[operation.id];
   if (handle === undefined) throw new Error(`no handler for operation ${operation.id}`);
   return async (req, res) => {
@@ -168,8 +185,9 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const parts = multipartIn(req, operation);
     refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(mediaTypes) || undefined) ?? undefined }));
-    const result = await handle({
-      principal: res.locals.principal as Principal,
+    const principal = res.locals.principal as Principal;
+    const handling = async (): Promise<ApiAnswer> => handle({
+      principal,
       path,
       query,
       body,
@@ -181,20 +199,36 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
       multipart: parts,
       checkAccess: async () => void (await decideAccess(operation, headers.authorization, authenticators)),
     });
+    const result = await handling().catch(async (error: unknown) => {
+      await limits.failed(operation.rateLimit ?? otherwise, principal, error);
+      throw error;
+    });
     if (checkResponses) assertInContract(operation, result);
     await send(res, result);
   };
 }
 
+/** Before it is read: the parsers would read all of it first, to throw it away. Files are read by the operation, which has limits of its own. */
+const refuseTooLarge =
+  (limit: number): RequestHandler =>
+  (req, res, next) => {
+    if (Number(req.headers['content-length'] ?? 0) <= limit || req.is(multipart) === multipart) return next();
+    res.set('Connection', 'close');
+    next(new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large'));
+  };
+
 /** The parsers of a body up to `limit` bytes. */
 const parsersFor = (limit: number, accepted: string[]): RequestHandler[] => [
   refuseOtherMediaTypes(accepted),
+  refuseTooLarge(limit),
   express.json({
     limit,
     verify: (req, _res, bytes, encoding) => void bodyBytes.set(req, { bytes, encoding }),
   }),
   express.urlencoded({ extended: false, limit }),
 ];
+
+const expressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
 
 /** A router with every operation of the document that is not served elsewhere. Throws when one has no handler, or a handler no operation. */
 export function apiRouter(options: ApiOptions): Router {
@@ -218,19 +252,20 @@ export function apiRouter(options: ApiOptions): Router {
   };
 
   for (const operation of operations) {
-    const path = operation.path.replace(/\{(\w+)\}/g, ':$1');
     const access: RequestHandler = async (req, res, next) => {
       res.locals.operation = operation.id;
-      const principal = await decideAccess(operation, req.headers.authorization, options.authenticators);
+      if (operation.deprecation !== undefined) res.set(operation.deprecation);
+      const principal = await letIn(operation, req.headers.authorization, options);
       if ('privileged' in principal && principal.privileged) await options.onPrivileged(principal, operation.id);
       res.locals.principal = principal;
       next();
     };
-    router[operation.method](path, access, ...parsersOf(operation), handlerOf(operation, options));
+    router[operation.method](expressPath(operation.path), access, ...parsersOf(operation), handlerOf(operation, options));
   }
   for (const [path, siblings] of Map.groupBy(operations, (operation) => operation.path)) {
     const allowed = siblings.map((operation) => operation.method.toUpperCase()).join(', ');
-    router.all(path.replace(/\{(\w+)\}/g, ':$1'), (_req, res, next) => {
+    router.all(expressPath(path), async (_req, res, next) => {
+      await options.limits?.admit(otherwise, { kind: 'anonymous' });
       res.set('Allow', allowed);
       next(new AppError('METHOD_NOT_ALLOWED', `Allowed: ${allowed}`));
     });

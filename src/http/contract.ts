@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import formats from 'ajv-formats';
 import { parse } from 'yaml';
 import type { FieldProblem } from '../kernel/errors.ts';
+import { deprecationHeaders, type Deprecation } from './versions.ts';
 
 /** Ways to say who is calling; the keys of `components.securitySchemes` in `schema/openapi.yaml`. */
 export type Scheme = 'tep' | 'admin' | 'matrix' | 'client' | 'developer' | 'platform';
@@ -32,6 +33,10 @@ export interface Operation {
   checkParts(body: unknown): FieldProblem[];
   /** `x-body-limit`: the name of a limit of its own on the request body; undefined: the common one. */
   readonly bodyLimit: string | undefined;
+  /** The category in `x-rate-limits` that names it; undefined: none does. */
+  readonly rateLimit: string | undefined;
+  /** What its answers say of its end (`x-deprecation`). */
+  readonly deprecation: Readonly<Record<string, string>> | undefined;
   /** Throws nothing; returns what is wrong with each part, and fills defaults and converts text in `path`, `query` and forms. */
   checkRequest(parts: RequestParts): FieldProblem[];
   /** What is wrong with an answer, for tests: an undocumented status or a body that is not what the document says. */
@@ -68,10 +73,12 @@ interface OperationObject {
   'x-served-by'?: string;
   'x-idempotent'?: boolean;
   'x-body-limit'?: string;
+  'x-deprecation'?: Deprecation;
 }
 type Document = Record<string, unknown> & {
   paths: Record<string, Record<string, unknown>>;
   security?: Record<string, string[]>[];
+  'x-rate-limits'?: Record<string, string[]>;
 };
 
 /** Read by the handler, which has its parts checked when they are there. */
@@ -182,6 +189,7 @@ export function loadContract(file: URL): Contract {
   };
   const compile = { strict: compileWith(strictAjv), coercing: compileWith(coercingAjv) };
 
+  const categoryOf = new Map(Object.entries(document['x-rate-limits'] ?? {}).flatMap(([category, ids]) => ids.map((id) => [id, category] as const)));
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
     methods.flatMap((method): Operation[] => {
       const operation = item[method] as OperationObject | undefined;
@@ -207,6 +215,8 @@ export function loadContract(file: URL): Contract {
           bodyLimit: operation['x-body-limit'],
           multipart: operation.requestBody?.content[multipart] !== undefined,
           checkParts: (body) => inBody(body, 'application/x-www-form-urlencoded'),
+          deprecation: operation['x-deprecation'] === undefined ? undefined : deprecationHeaders(operation['x-deprecation']),
+          rateLimit: categoryOf.get(operation.operationId),
           checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],
           checkResponse: responseCheck(document, operation, where, compile.strict),
         },

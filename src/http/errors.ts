@@ -32,7 +32,9 @@ const oauthNames: Readonly<Partial<Record<ErrorCode, string>>> = {
   SERVICE_UNAVAILABLE: 'temporarily_unavailable',
   MATRIX_TOKEN_REFUSED: 'invalid_grant',
   INSUFFICIENT_PERMISSIONS: 'access_denied',
+  ACCOUNT_SUSPENDED: 'access_denied',
   NOT_FOUND: 'invalid_request',
+  UNSUPPORTED_PROTOCOL_VERSION: 'invalid_request',
   METHOD_NOT_ALLOWED: 'invalid_request',
   UNSUPPORTED_MEDIA_TYPE: 'invalid_request',
   PAYLOAD_TOO_LARGE: 'invalid_request',
@@ -45,11 +47,11 @@ const stepUp = 'Bearer realm="tmcp", error="insufficient_user_authentication"';
 const challenges: Readonly<Partial<Record<ErrorCode, string>>> = { invalid_client: 'Basic realm="tmcp"', INVALID_MFA_CREDENTIALS: stepUp, INVALID_SIGNATURE: stepUp };
 
 /** The form of RFC 6749 section 5.2. */
-const oauthBody = ({ code, message }: AppError): object => ({ error: oauthNames[code] ?? code.toLowerCase(), error_description: message });
+const oauthBody = ({ code, message, fields }: AppError): object => ({ error: oauthNames[code] ?? code.toLowerCase(), error_description: message, ...fields });
 
 /** The envelope of specification section 12.1 with decision D13's twin, for a refusal that is an answer of its own. */
 export const errorBody = (error: AppError, now: number, requestId: string): { readonly error: object; readonly error_description: string } => ({
-  error: { code: error.code, message: error.message, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(now), request_id: requestId },
+  error: { code: error.code, message: error.message, ...error.fields, ...(error.details === undefined ? {} : { details: error.details }), timestamp: isoTime(now), request_id: requestId },
   error_description: error.message,
 });
 

@@ -1,8 +1,15 @@
+import type { ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 import type { Clock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { requestContext } from '../kernel/request-context.ts';
+import { currentTrace, readTraceparent, type Tracer } from '../kernel/trace.ts';
+
+/** Node's own way: express looks at each header again. */
+function setAll(res: ServerResponse, headers: Readonly<Record<string, string>>): void {
+  for (const name in headers) res.setHeader(name, headers[name]!);
+}
 
 const acceptableId = /^[A-Za-z0-9._-]{8,64}$/;
 
@@ -10,35 +17,51 @@ export interface RequestObserver {
   (request: { readonly operation: string; readonly method: string; readonly status: number; readonly durationMs: number }): void;
 }
 
-/** Gives each request an id (the caller's own where it is well formed), answers it in `X-Request-Id`, and logs the outcome: never a query, a body or a header. */
-export function identifyRequests(log: Log, clock: Clock, observe: RequestObserver): RequestHandler {
+/** Gives each request an id (the caller's own where it is well formed), answers it in `X-Request-Id`, goes on with its trace, and logs the outcome: never a query, a body or a header. */
+export function identifyRequests(log: Log, clock: Clock, observe: RequestObserver, tracer: Tracer): RequestHandler {
   return (req, res, next) => {
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && acceptableId.test(given) ? given : newId('req');
     const startedAt = clock.now();
     res.locals.requestId = requestId;
-    res.set('X-Request-Id', requestId);
+    res.setHeader('X-Request-Id', requestId);
+    const span = tracer.startSpan('request', 'server', readTraceparent(req.headers.traceparent));
     res.on('close', () => {
       const operation = typeof res.locals.operation === 'string' ? res.locals.operation : 'unknown';
       const durationMs = clock.now() - startedAt;
       const status = res.writableFinished ? res.statusCode : 499;
       observe({ operation, method: req.method, status, durationMs });
-      log.debug({ request_id: requestId, operation, method: req.method, status, duration_ms: durationMs }, 'request');
+      span.end({ failed: status >= 500, attributes: { operation, 'http.request.method': req.method, 'http.response.status_code': status, request_id: requestId } });
+      log.debug({ request_id: requestId, trace_id: span.trace.traceId, operation, method: req.method, status, duration_ms: durationMs }, 'request');
     });
-    requestContext.run({ requestId, address: req.ip }, next);
+    const answerHeaders = (headers: Readonly<Record<string, string>>): void => {
+      if (!res.headersSent) setAll(res, headers);
+    };
+    currentTrace.run(span.trace, () => requestContext.run({ requestId, address: req.ip, answerHeaders }, next));
   };
 }
 
+const exposed = 'X-Request-Id, TMCP-Version, Deprecation, Sunset, Retry-After, ETag, Idempotency-Replayed, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Burst, X-RateLimit-Burst-Remaining';
+
 /** Any origin may call, with a token but never with cookies (decision D13). */
 export const cors: RequestHandler = (req, res, next) => {
-  res.set({ 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'X-Request-Id, Retry-After, ETag, Idempotency-Replayed' });
+  res.setHeader('Access-Control-Allow-Origin', '*').setHeader('Access-Control-Expose-Headers', exposed);
   if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) return next();
-  res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id', 'Access-Control-Max-Age': '86400' });
+  res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id, TMCP-Version, traceparent, tracestate', 'Access-Control-Max-Age': '86400' });
   res.status(204).end();
 };
 
-/** On every answer: nothing here is ever to be sniffed, framed or referred from. */
-export const securityHeaders: RequestHandler = (_req, res, next) => {
-  res.set({ 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'X-Frame-Options': 'DENY' });
-  next();
-};
+/** On every answer: nothing here is ever to be sniffed, framed, referred from or run. Pages have a policy of their own. `https`: browsers are told to come by no other way (section 11.1). */
+export function securityHeaders(https: boolean): RequestHandler {
+  const headers = {
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'X-Frame-Options': 'DENY',
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    ...(https ? { 'Strict-Transport-Security': 'max-age=31536000' } : {}),
+  };
+  return (_req, res, next) => {
+    setAll(res, headers);
+    next();
+  };
+}

@@ -1,6 +1,7 @@
 import type { Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
+import { currentTrace, traceparentOf } from '../kernel/trace.ts';
 import { appendJobs } from './repo.ts';
 import type { NewJob } from './types.ts';
 
@@ -12,11 +13,13 @@ export interface JobQueue {
 }
 
 export function createJobQueue(clock: Clock): JobQueue {
-  const buffers = new WeakMap<Transaction, NewJob[]>();
+  const buffers = new WeakMap<Transaction, (NewJob & { readonly traceparent: string | undefined })[]>();
   const listeners: ((due: boolean) => void)[] = [];
   const key = {};
   return {
-    enqueue(tx, job) {
+    enqueue(tx, queued) {
+      const trace = currentTrace.getStore();
+      const job = { ...queued, traceparent: trace === undefined ? undefined : traceparentOf(trace) };
       const buffered = buffers.get(tx);
       if (buffered !== undefined) {
         buffered.push(job);

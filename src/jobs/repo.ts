@@ -14,6 +14,7 @@ interface JobRow {
   last_error: string | null;
   created_at: number;
   finished_at: number | null;
+  trace: string | null;
 }
 
 export interface Claim {
@@ -22,9 +23,9 @@ export interface Claim {
 }
 
 /** A job whose body is still text: it may turn out not to be JSON. */
-export type BegunJob = Omit<Job, 'body'> & { readonly bodyText: string };
+export type BegunJob = Omit<Job, 'body'> & { readonly bodyText: string; readonly traceparent: string | undefined };
 
-const jobColumns = { id: 'text', stream: 'text', pos: 'bigint', kind: 'text', body: 'text', state: 'text', attempts: 'bigint', next_at: 'bigint', created_at: 'bigint' } as const;
+const jobColumns = { id: 'text', stream: 'text', pos: 'bigint', kind: 'text', body: 'text', state: 'text', attempts: 'bigint', next_at: 'bigint', created_at: 'bigint', trace: 'text' } as const;
 
 /** Takes `count` positions at the end of each stream, under the stream row's lock: a serial would not be commit order. */
 async function takePositions(tx: Transaction, streams: ReadonlyMap<string, NewJob[]>, now: number): Promise<Map<string, number>> {
@@ -44,13 +45,13 @@ async function takePositions(tx: Transaction, streams: ReadonlyMap<string, NewJo
 }
 
 /** Appends jobs to their streams. A job whose id is known already is left out. */
-export async function appendJobs(tx: Transaction, jobs: readonly (NewJob & { id: string })[], now: number): Promise<void> {
+export async function appendJobs(tx: Transaction, jobs: readonly (NewJob & { id: string; traceparent?: string | undefined })[], now: number): Promise<void> {
   const streams = Map.groupBy(jobs, (job) => job.stream);
   const positions = await takePositions(tx, streams, now);
   const rows = jobs.map((job) => {
     const pos = positions.get(job.stream) ?? 0;
     positions.set(job.stream, pos + 1);
-    return { id: job.id, stream: job.stream, pos, kind: job.kind, body: typeof job.body === 'string' ? job.body : JSON.stringify(job.body), state: 'queued', attempts: 0, next_at: job.runAt ?? now, created_at: now };
+    return { id: job.id, stream: job.stream, pos, kind: job.kind, body: typeof job.body === 'string' ? job.body : JSON.stringify(job.body), state: 'queued', attempts: 0, next_at: job.runAt ?? now, created_at: now, trace: job.traceparent ?? null };
   });
   await insertRows(tx, 'job', jobColumns, rows, 'ON CONFLICT (id) DO NOTHING');
 }
@@ -94,6 +95,7 @@ export async function beginHead(tx: Transaction, claim: Claim, now: number): Pro
     attempt: row.attempts + 1,
     createdAt: row.created_at,
     unsettledSince: row.started_at ?? undefined,
+    traceparent: row.trace ?? undefined,
   };
 }
 
@@ -162,6 +164,8 @@ export interface QueueCount {
   readonly kind: string;
   readonly count: number;
   readonly oldestAt: number;
+  /** When the first of them is or was to run. */
+  readonly dueAt: number;
 }
 
 export async function countUnfinished(db: Queryable): Promise<QueueCount[]> {
@@ -169,8 +173,8 @@ export async function countUnfinished(db: Queryable): Promise<QueueCount[]> {
     .sql('job')
     .whereIn('state', ['queued', 'parked'])
     .groupBy('state', 'kind')
-    .select<{ state: 'queued' | 'parked'; kind: string; count: number | string; oldest: number }[]>('state', 'kind', db.sql.raw('count(*) AS count'), db.sql.raw('min(created_at) AS oldest'));
-  return rows.map((row) => ({ state: row.state, kind: row.kind, count: Number(row.count), oldestAt: row.oldest }));
+    .select<{ state: 'queued' | 'parked'; kind: string; count: number | string; oldest: number; due: number }[]>('state', 'kind', db.sql.raw('count(*) AS count'), db.sql.raw('min(created_at) AS oldest'), db.sql.raw('min(next_at) AS due'));
+  return rows.map((row) => ({ state: row.state, kind: row.kind, count: Number(row.count), oldestAt: Number(row.oldest), dueAt: Number(row.due) }));
 }
 
 export interface JobSummary {

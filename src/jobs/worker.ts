@@ -2,6 +2,7 @@ import type { Database } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { errorText } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
+import { currentTrace, plainTracer, readTraceparent, type Tracer } from '../kernel/trace.ts';
 import type { Log } from '../kernel/log.ts';
 import { LoopHealth, type LoopReport } from '../kernel/loop-health.ts';
 import { beginHead, claimStreams, extendLeases, holdStream, markDone, releaseStream, type BegunJob, type Claim } from './repo.ts';
@@ -23,6 +24,8 @@ export interface WorkerDependencies {
   readonly log: Log;
   readonly kinds: Readonly<Record<string, JobKind>>;
   readonly options: WorkerOptions;
+  /** Traces go on without one, and are kept nowhere. */
+  readonly tracer?: Tracer;
   readonly onSettled?: (kind: string, outcome: Settlement) => void;
 }
 
@@ -146,7 +149,15 @@ export class Worker {
     }
   }
 
-  async #runJob({ bodyText, ...job }: BegunJob): Promise<Outcome> {
+  /** The job goes on with the trace of what queued it. */
+  async #runJob(begun: BegunJob): Promise<Outcome> {
+    const span = (this.#deps.tracer ?? plainTracer).startSpan(`job ${begun.kind}`, 'consumer', readTraceparent(begun.traceparent));
+    const outcome = await currentTrace.run(span.trace, () => this.#handle(begun));
+    span.end({ failed: 'error' in outcome, attributes: { job: begun.id, kind: begun.kind, attempt: begun.attempt } });
+    return outcome;
+  }
+
+  async #handle({ bodyText, traceparent: _, ...job }: BegunJob): Promise<Outcome> {
     const kind = this.#deps.kinds[job.kind];
     if (kind === undefined) return { error: new Park(`no handler for jobs of kind ${job.kind}`) };
     let body: unknown;

@@ -13,12 +13,17 @@ export const errorStatus = {
   APP_NOT_REMOVABLE: 403,
   USER_SUSPENDED: 403,
   RATE_LIMIT_EXCEEDED: 429,
+  ACCOUNT_SUSPENDED: 403,
+  APPEAL_NOT_FOUND: 404,
   INVALID_REQUEST: 400,
+  UNSUPPORTED_PROTOCOL_VERSION: 400,
   NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
   UNSUPPORTED_MEDIA_TYPE: 415,
   PAYLOAD_TOO_LARGE: 413,
   RANGE_NOT_SATISFIABLE: 416,
+  HEADERS_TOO_LARGE: 431,
+  REQUEST_TIMEOUT: 408,
   INVALID_STATE_TRANSITION: 409,
   ALREADY_EXISTS: 409,
   DUPLICATE_TRANSACTION: 409,
@@ -75,6 +80,8 @@ interface AppErrorOptions {
   /** Goes to the caller: never anything internal. */
   readonly details?: Readonly<Record<string, unknown>> | readonly FieldProblem[];
   readonly retryAfterMs?: number;
+  /** Members of the error itself, where the specification has them there. */
+  readonly fields?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
@@ -83,6 +90,7 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly details: AppErrorOptions['details'];
   readonly retryAfterMs: number | undefined;
+  readonly fields: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -90,6 +98,7 @@ export class AppError extends Error {
     this.code = code;
     this.details = options.details;
     this.retryAfterMs = options.retryAfterMs;
+    this.fields = options.fields ?? {};
   }
 
   get status(): number {

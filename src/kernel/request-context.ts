@@ -5,6 +5,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** Of the caller, behind trusted proxies where there are any. */
   readonly address: string | undefined;
+  /** Adds headers to the answer, as long as it has not begun. */
+  readonly answerHeaders?: (headers: Readonly<Record<string, string>>) => void;
 }
 
 export const requestContext = new AsyncLocalStorage<RequestContext>();

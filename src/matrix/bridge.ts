@@ -1,7 +1,9 @@
+import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import type * as BridgeLibrary from 'matrix-appservice-bridge';
 import type { Bridge, Intent, MatrixHostResolver } from 'matrix-appservice-bridge';
 import type { UserId } from '../kernel/ids.ts';
+import { traceHeaders } from '../kernel/trace.ts';
 import { HomeserverError, HomeserverUnreachable, type Homeserver, type HomeserverRequest, type HttpMethod } from './homeserver.ts';
 
 /** What of the registration file the library needs. */
@@ -12,12 +14,29 @@ export interface BridgeOptions {
   readonly requestTimeoutMs: number;
 }
 
+let isPassingTracesOn = false;
+
 /** Loaded when it is first needed: it is a third of what the start takes and of the memory, and without a homeserver there is no use for it. */
 async function library(): Promise<typeof BridgeLibrary> {
   const loaded = await import('matrix-appservice-bridge');
   // Its log lines contain addresses and bodies; ours say what matters.
   loaded.Logger.configure({ console: 'off' });
+  if (!isPassingTracesOn) passTracesOn();
+  isPassingTracesOn = true;
   return loaded;
+}
+
+interface RequestSwitch {
+  readonly getRequestFn: () => (params: { headers?: object }, done: unknown) => unknown;
+  readonly setRequestFn: (send: (params: { headers?: object }, done: unknown) => unknown) => void;
+}
+
+/** Every request to the homeserver goes on with the trace that it is made in. It is the library's own copy of the SDK that makes them. */
+function passTracesOn(): void {
+  const ofLibrary = createRequire(import.meta.resolve('matrix-appservice-bridge'));
+  const { getRequestFn, setRequestFn } = ofLibrary('@vector-im/matrix-bot-sdk') as RequestSwitch;
+  const send = getRequestFn();
+  setRequestFn((params, done) => send({ ...params, headers: { ...params.headers, ...traceHeaders() } }, done));
 }
 
 /** Resolves once something listens at the address; rejects with the socket's error. */

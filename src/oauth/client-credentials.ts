@@ -35,6 +35,7 @@ export function registerClientCredentials(provider: Provider, parts: OAuthParts)
     // A client without a secret proves nothing about itself here.
     if (client?.kind !== 'confidential') throw new OAuthError(400, 'unauthorized_client', 'client_credentials is for confidential clients');
     if (params.resource !== undefined) throw new errors.InvalidTarget();
+    await parts.admitTokens('token_generation', undefined, client.clientId);
     const session = newSession(parts, client, scopesFor(parts, client, params.scope));
     const { privilegedUntil, scopes } = session;
     await parts.database.inTransaction(async (tx) => {

@@ -50,6 +50,14 @@ export interface OAuthOptions {
   readonly consentMs: number;
 }
 
+/** The limits of specification section 11.4. Each throws an AppError, with status 429, or 403 for a suspended user. */
+export interface Admission {
+  /** A request to a path of the authorization server, by its address and, as far as its header says which, its client. */
+  request(method: string, path: string, clientId: string | undefined): Promise<void>;
+  /** Tokens for a user and client, or for a client itself, as soon as it is known who they are for. */
+  tokens(kind: 'token_generation' | 'token_refresh', userId: string | undefined, clientId: string): Promise<void>;
+}
+
 /** What the authorization server needs of the rest of the house. */
 export interface OAuthDeps {
   readonly database: Database;
@@ -69,8 +77,10 @@ export interface OAuthDeps {
   readonly actFor?: { keep(userId: UserId, miniappId: string, tokens: MatrixTokens): Promise<void> };
   /** The developer console's way to sign in; its paths do not exist when absent. */
   readonly developers?: DeveloperSignIn;
-  /** Where attempts are counted; in memory when absent. */
+  /** Where attempts are counted; nowhere when absent. */
   readonly limitStore?: LimitStore;
+  /** Limits on requests; none when absent. */
+  readonly admission?: Admission;
   /** For the claim `user_context`; must answer quickly, and may not know. */
   readonly profileOf?: (userId: UserId) => Promise<UserContext | undefined>;
   /** Decision D22: whether the user may name this room. Asked for `miniapp_context.room_id`. */
@@ -105,6 +115,8 @@ export type OAuthAudit =
 export interface OAuthParts extends OAuthDeps {
   readonly stepUp: StepUp;
   readonly limits: Limits;
+  /** Counts tokens that are about to be issued. @throws OAuthError */
+  readonly admitTokens: (kind: 'token_generation' | 'token_refresh', userId: string | undefined, clientId: string) => Promise<void>;
   /** Sessions that a request will open if it comes to a code, by the library's request context. */
   readonly drafts: WeakMap<object, Omit<Session, 'walletId'>>;
   readonly keys: SigningKeys;

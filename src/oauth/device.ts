@@ -41,6 +41,7 @@ export function limitPolling(provider: Provider, parts: OAuthParts): void {
     async find(value: string, options?: object): Promise<DeviceCode | undefined> {
       const code = await find(value, options);
       if (code !== undefined && !(await mayPoll(parts.database, sha256Hex(value), parts.clock.now(), (code.exp ?? 0) * 1000))) throw new errors.SlowDown();
+      if (code?.accountId !== undefined) await parts.admitTokens('token_generation', code.accountId, code.clientId!);
       return code;
     },
   });

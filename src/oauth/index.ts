@@ -15,7 +15,7 @@ import { createLimits } from './limits.ts';
 import { createLiveCache, type LiveCacheOptions } from '../kernel/live-cache.ts';
 import type { WakeTopic } from '../kernel/wakes.ts';
 import { createMiddleware, type Middleware } from './middleware.ts';
-import { OAuthError } from './oauth-error.ts';
+import { limitRefusal, OAuthError } from './oauth-error.ts';
 import { createProvider } from './provider.ts';
 import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
@@ -29,6 +29,7 @@ export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuth
 export type { OAuthDeps, OAuthAudit, OAuthOptions } from './deps.ts';
 export type { DeveloperSignIn } from './developer-pages.ts';
 export type { LimitOptions, LimitStore } from './limits.ts';
+export type { Admission } from './deps.ts';
 export type { StepUp, StepUpMethod } from './step-up.ts';
 export type { RevokedScopes } from './events.ts';
 export { oauthRoutes } from './routes.ts';
@@ -96,6 +97,13 @@ async function verifyMatrixToken({ proof, log, database, isSuspended }: OAuthDep
   if ((await isSuspended?.(database, user.userId)) === true) throw new AppError('USER_SUSPENDED', 'This account is suspended');
   return user;
 }
+const admitTokensOf =
+  ({ admission }: OAuthDeps): OAuthParts['admitTokens'] =>
+  async (...who) => {
+    await admission?.tokens(...who).catch((error: unknown) => {
+      throw limitRefusal(error);
+    });
+  };
 
 export function createOAuth(deps: OAuthDeps): OAuth {
   const { database, clock, keyRing, log, options } = deps;
@@ -108,7 +116,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const signed = createSignedTokens(jwts);
   const tokens = createAccessTokens({ issuer: options.issuer, clock, tokens: signed, sessions });
   const clientTokens = createClientTokens({ issuer: options.issuer, clock, tokens: signed, sessions: clientSessions });
-  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore) };
+  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore), admitTokens: admitTokensOf(deps) };
   const provider = createProvider(parts);
   const authorizations = createAuthorizations(parts);
   const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import net from 'node:net';
-import { RateLimiterMemory, RateLimiterRes, type RateLimiterAbstract } from 'rate-limiter-flexible';
 import { sha256Hex } from '../kernel/ids.ts';
 
 /** A window: so many attempts in so many seconds. */
@@ -25,10 +24,15 @@ export interface LimitOptions {
   readonly consents: Window;
 }
 
-/** Where attempts are counted: in memory here, elsewhere for several instances. */
-export type LimitStore = (name: string, window: Window) => RateLimiterAbstract;
+/** What is left of a window. */
+export interface Attempts {
+  readonly allowed: boolean;
+  /** Until the next attempt is let in, when none is now. */
+  readonly waitMs: number;
+}
 
-export const memoryLimits: LimitStore = (name, { attempts, seconds }) => new RateLimiterMemory({ keyPrefix: name, points: attempts, duration: seconds });
+/** Where attempts are counted: in memory for one instance, elsewhere for several. `peek` only looks. */
+export type LimitStore = (name: string, window: Window, key: string, peek: boolean) => Promise<Attempts>;
 
 /** Too many attempts; whoever serves the request says so in its own form, with 429. */
 export class TooManyAttempts extends Error {
@@ -65,47 +69,32 @@ export function addressOf(req: IncomingMessage): string {
   return address;
 }
 
-async function take(limiter: RateLimiterAbstract, key: string): Promise<void> {
-  try {
-    await limiter.consume(key);
-  } catch (error) {
-    if (error instanceof RateLimiterRes) throw new TooManyAttempts(error.msBeforeNext);
-    throw error;
-  }
-}
-
-async function assertLeft(limiter: RateLimiterAbstract, key: string): Promise<void> {
-  const state = await limiter.get(key);
-  if (state !== null && state.consumedPoints >= limiter.points) throw new TooManyAttempts(state.msBeforeNext);
-}
-
-export function createLimits(options: LimitOptions, store: LimitStore = memoryLimits): Limits {
-  const failures = store('failures', options.failures);
-  const secrets = store('secrets', options.secrets);
-  const signIns = store('sign-ins', options.signIns);
-  const passwords = store('passwords', options.passwords);
-  const userCodes = store('user-codes', options.userCodes);
-  const consents = store('consents', options.consents);
+export function createLimits(options: LimitOptions, store: LimitStore = () => Promise.resolve({ allowed: true, waitMs: 0 })): Limits {
   const when = (work: () => Promise<void>): Promise<void> => (options.enabled ? work() : Promise.resolve());
+  const count = async (name: keyof Omit<LimitOptions, 'enabled'>, key: string, peek = false): Promise<void> => {
+    const { allowed, waitMs } = await store(name, options[name], key, peek);
+    if (!allowed) throw new TooManyAttempts(waitMs);
+  };
+  const quietly = async (work: Promise<void>): Promise<void> => work.catch(() => undefined);
   const clientKey = (req: IncomingMessage, clientId: string): string => sha256Hex(`${addressOf(req)} ${clientId}`);
   return {
-    assertOpen: (req) => when(() => assertLeft(failures, addressOf(req))),
-    assertSecretOpen: (req, clientId) => when(() => assertLeft(secrets, clientKey(req, clientId))),
+    assertOpen: (req) => when(() => count('failures', addressOf(req), true)),
+    assertSecretOpen: (req, clientId) => when(() => count('secrets', clientKey(req, clientId), true)),
     countFailure: (req, clientId) =>
       when(async () => {
-        await failures.consume(addressOf(req)).catch(() => undefined);
-        if (clientId !== undefined) await secrets.consume(clientKey(req, clientId)).catch(() => undefined);
+        await quietly(count('failures', addressOf(req)));
+        if (clientId !== undefined) await quietly(count('secrets', clientKey(req, clientId)));
       }),
     signIn: (req, username) =>
       when(async () => {
-        await take(signIns, addressOf(req));
-        if (username !== undefined) await take(passwords, sha256Hex(username.toLowerCase()));
+        await count('signIns', addressOf(req));
+        if (username !== undefined) await count('passwords', sha256Hex(username.toLowerCase()));
       }),
     userCode: (req, userId) =>
       when(async () => {
-        await take(userCodes, addressOf(req));
-        await take(userCodes, userId);
+        await count('userCodes', addressOf(req));
+        await count('userCodes', userId);
       }),
-    consent: (_req, userId) => when(() => take(consents, userId)),
+    consent: (_req, userId) => when(() => count('consents', userId)),
   };
 }

@@ -11,7 +11,7 @@ import { createInteractionPages } from './interaction.ts';
 import { bearerToken, readBody, sendError, sendJson } from './http.ts';
 import { authorizationServerMetadata } from './metadata.ts';
 import { addressOf, TooManyAttempts } from './limits.ts';
-import { OAuthError, tooManyAttempts } from './oauth-error.ts';
+import { limitRefusal, OAuthError, tooManyAttempts } from './oauth-error.ts';
 import type { Authorizations } from './revocation.ts';
 import { parseScopes } from './scopes.ts';
 import { createSessionsPage } from './sessions-page.ts';
@@ -23,7 +23,7 @@ type Handler = (req: IncomingMessage, res: ServerResponse, query: URLSearchParam
 type Route = Readonly<Partial<Record<'GET' | 'POST', Handler>>>;
 
 const publicCache = { 'cache-control': 'public, max-age=300' };
-const corsHeaders = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'WWW-Authenticate, Retry-After' };
+const corsHeaders = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'WWW-Authenticate, Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Burst, X-RateLimit-Burst-Remaining' };
 const preflightHeaders = { 'access-control-allow-headers': 'Authorization, Content-Type', 'access-control-max-age': '3600' };
 
 function consentSessionOf(query: URLSearchParams): string {
@@ -141,7 +141,9 @@ function routes(provider: Provider, parts: OAuthParts, authorizations: Authoriza
 }
 
 /** What went wrong, on a page. */
-function failPage(parts: OAuthParts, res: ServerResponse, path: string, error: unknown): void {
+function failPage(parts: OAuthParts, res: ServerResponse, path: string, thrown: unknown): void {
+  const refusal = limitRefusal(thrown);
+  const error = refusal instanceof OAuthError && refusal.retryAfterSeconds !== undefined ? new TooManyAttempts(refusal.retryAfterSeconds * 1000) : thrown;
   const requestId = res.getHeader('x-request-id');
   const known = error instanceof TooManyAttempts ? new PageError(429, 'Too many attempts', 'Wait a while, then try again.', error.retryAfterSeconds) : error instanceof errors.OIDCProviderError && error.expose ? new PageError(error.statusCode, 'This does not work', error.error_description ?? error.error) : error;
   if (!(known instanceof PageError)) parts.log.error({ error: errorText(error), path }, 'OAuth page failed');
@@ -149,7 +151,8 @@ function failPage(parts: OAuthParts, res: ServerResponse, path: string, error: u
   else sendPageError(res, known instanceof PageError ? known : new PageError(500, 'Something went wrong here', 'Try again in a moment.'), typeof requestId === 'string' ? requestId : undefined);
 }
 
-function failApi(parts: OAuthParts, res: ServerResponse, path: string, error: unknown): void {
+function failApi(parts: OAuthParts, res: ServerResponse, path: string, thrown: unknown): void {
+  const error = limitRefusal(thrown);
   if (error instanceof OAuthError || error instanceof TooManyAttempts) {
     sendError(res, error instanceof OAuthError ? error : tooManyAttempts(error.retryAfterSeconds));
     return;
@@ -159,25 +162,34 @@ function failApi(parts: OAuthParts, res: ServerResponse, path: string, error: un
   else res.destroy();
 }
 
+/** Whom a Basic header names; not who it is. */
+function basicName(req: IncomingMessage): string | undefined {
+  const [, value] = /^Basic +(\S+) *$/i.exec(req.headers.authorization ?? '') ?? [];
+  return value === undefined ? undefined : Buffer.from(value, 'base64').toString('utf8').split(':')[0]?.slice(0, 255);
+}
+
 const handlerOf = (route: Route, method: string | undefined): Handler | undefined => route[(method === 'HEAD' ? 'GET' : method) as keyof Route];
 
 /** Serves the paths of the authorization server; every other request goes on. No body parser may run before it. */
 export function createMiddleware(provider: Provider, parts: OAuthParts, authorizations: Authorizations): Middleware {
   const { routing, uidPages } = routes(provider, parts, authorizations);
 
-  const serveApi = async (req: IncomingMessage, res: ServerResponse, route: Route, query: URLSearchParams): Promise<void> => {
+  const admit = async (req: IncomingMessage, path: string): Promise<void> => parts.admission?.request(req.method === 'HEAD' ? 'GET' : (req.method ?? 'GET'), path, basicName(req));
+  const serveApi = async (req: IncomingMessage, res: ServerResponse, path: string, route: Route, query: URLSearchParams): Promise<void> => {
     const allow = [...Object.keys(route), 'OPTIONS'].join(', ');
     for (const [name, value] of Object.entries(corsHeaders)) res.setHeader(name, value);
     if (req.method === 'OPTIONS') {
       res.writeHead(204, { ...preflightHeaders, 'access-control-allow-methods': allow }).end();
       return;
     }
+    await admit(req, path);
     const handler = handlerOf(route, req.method);
     if (handler === undefined) sendJson(res, 405, { error: 'invalid_request', error_description: `only ${allow}` }, { allow });
     else await handler(req, res, query);
   };
-  const servePage = async (req: IncomingMessage, res: ServerResponse, route: Route, query: URLSearchParams): Promise<void> => {
+  const servePage = async (req: IncomingMessage, res: ServerResponse, path: string, route: Route, query: URLSearchParams): Promise<void> => {
     res.removeHeader('access-control-allow-origin');
+    await admit(req, path);
     const handler = handlerOf(route, req.method);
     if (handler !== undefined) return handler(req, res, query);
     res.setHeader('allow', Object.keys(route).join(', '));
@@ -198,7 +210,7 @@ export function createMiddleware(provider: Provider, parts: OAuthParts, authoriz
       return;
     }
     const parameters = new URLSearchParams(query);
-    if (found.page) servePage(req, res, found.route, parameters).catch((error: unknown) => failPage(parts, res, path, error));
-    else serveApi(req, res, found.route, parameters).catch((error: unknown) => failApi(parts, res, path, error));
+    if (found.page) servePage(req, res, path, found.route, parameters).catch((error: unknown) => failPage(parts, res, path, error));
+    else serveApi(req, res, path, found.route, parameters).catch((error: unknown) => failApi(parts, res, path, error));
   };
 }

@@ -1,4 +1,5 @@
 import { errors } from 'oidc-provider';
+import { AppError } from '../kernel/errors.ts';
 
 export type OAuthErrorName = 'invalid_request' | 'invalid_client' | 'invalid_grant' | 'invalid_scope' | 'invalid_target' | 'unauthorized_client' | 'access_denied' | 'consent_required' | 'temporarily_unavailable' | 'rate_limit_exceeded' | 'slow_down';
 
@@ -26,5 +27,13 @@ export const proofUnavailable = (): OAuthError => new OAuthError(503, 'temporari
 export function tooManyAttempts(retryAfterSeconds: number): OAuthError {
   const error = new OAuthError(429, 'rate_limit_exceeded', 'Too many attempts');
   error.retryAfterSeconds = retryAfterSeconds;
+  return error;
+}
+
+/** A refusal by the limits of the whole server, in the form of RFC 6749; anything else as it is. */
+export function limitRefusal(thrown: unknown): unknown {
+  if (!(thrown instanceof AppError) || (thrown.code !== 'RATE_LIMIT_EXCEEDED' && thrown.code !== 'ACCOUNT_SUSPENDED')) return thrown;
+  const error = new OAuthError(thrown.status, thrown.code === 'RATE_LIMIT_EXCEEDED' ? 'rate_limit_exceeded' : 'access_denied', thrown.message, thrown.fields);
+  error.retryAfterSeconds = Math.ceil((thrown.retryAfterMs ?? 1000) / 1000);
   return error;
 }

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { errors, Provider, type AccessToken, type Client, type Configuration, type JWK, type KoaContextWithOIDC, type RefreshToken } from 'oidc-provider';
+import { errors, Provider, type AccessToken, type AuthorizationCode, type Client, type Configuration, type JWK, type KoaContextWithOIDC, type RefreshToken } from 'oidc-provider';
 import { unixSeconds } from '../kernel/clock.ts';
 import { errorText } from '../kernel/errors.ts';
 import { newSecret } from '../kernel/ids.ts';
@@ -246,6 +246,19 @@ function countFailures(provider: Provider, parts: OAuthParts): void {
   provider.on('revocation.error', count);
 }
 
+/** A code says whom its tokens are for. It is not spent when they have to wait. */
+function limitCodes(provider: Provider, parts: OAuthParts): void {
+  const { AuthorizationCode: model } = provider;
+  const find = model.find.bind(model) as (value: string, options?: object) => Promise<AuthorizationCode | undefined>;
+  Object.assign(model, {
+    async find(value: string, options?: object): Promise<AuthorizationCode | undefined> {
+      const code = await find(value, options);
+      if (code !== undefined) await parts.admitTokens('token_generation', code.accountId, code.clientId!);
+      return code;
+    },
+  });
+}
+
 /** oidc-provider, set up as TMCP's authorization server. */
 export function createProvider(parts: OAuthParts): Provider {
   const provider = new Provider(parts.options.issuer, configuration(parts));
@@ -254,6 +267,7 @@ export function createProvider(parts: OAuthParts): Provider {
   patchClientTokens(provider, parts);
   patchForms(provider);
   limitPolling(provider, parts);
+  limitCodes(provider, parts);
   Object.assign(provider.Client.prototype, {
     async compareClientSecret(this: Client, secret: string): Promise<boolean> {
       const req = Provider.ctx?.req;

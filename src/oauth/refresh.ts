@@ -91,6 +91,7 @@ export function registerRefresh(provider: Provider, parts: OAuthParts): void {
     const client = ctx.oidc.client!;
     const ours = ourClient(client)!;
     const token = await findToken(provider, ctx, params.refresh_token);
+    await parts.admitTokens('token_refresh', token.accountId, client.clientId);
     const asked = askedScopes(token, params.scope);
     if (!isAvailableTo(ours, token.accountId)) throw new errors.InvalidGrant('this user may not use the mini-app');
     const request = { value: params.refresh_token!, hash: sha256Hex(`${client.clientId} ${asked.join(' ')}`) };

@@ -144,6 +144,7 @@ export function registerTokenExchange(provider: Provider, parts: OAuthParts): vo
     const { target, subjectToken: token, tokenType, matrixServerName, presentedBy } = request;
     const user = await proveUser(parts.proof, parts.log, { token, tokenType, matrixServerName, presentedBy });
     if (target.firstParty === undefined && !isAvailableTo(target.client, user.userId)) throw new OAuthError(401, 'invalid_client', 'client authentication failed');
+    await parts.admitTokens('token_generation', user.userId, target.firstParty ?? target.client.clientId);
     const wanted = wantedScopes(parts, request);
     await assertMayNameRoom(parts, user, request.context);
     const client = ctx.oidc.client!;

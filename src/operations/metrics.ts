@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Database } from '../database/index.ts';
-import { countUnfinished } from '../jobs/index.ts';
+import { countUnfinished, type QueueCount } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { LoopReport } from '../kernel/loop-health.ts';
 
@@ -12,6 +12,8 @@ export interface MetricsDependencies {
   readonly loops: () => Readonly<Record<string, LoopReport>>;
   /** Open streams of `/api/v1/events`. */
   readonly eventStreams: () => number;
+  /** Whether Redis counts requests, undefined where it is not to; and how many keys this process counts itself. */
+  readonly limits: () => { readonly redis: boolean | undefined; readonly localKeys: number };
 }
 
 export interface Metrics {
@@ -20,6 +22,8 @@ export interface Metrics {
   countJob(kind: string, outcome: string): void;
   /** A payment came into this state. */
   countPayment(state: string): void;
+  countLimited(category: string, outcome: string): void;
+  countSuspension(reason: string): void;
   countReceived(counts: { events: number; accepted: number; ephemeral: number }): void;
 }
 
@@ -46,8 +50,50 @@ function loopGauges(registers: Registry[], loops: MetricsDependencies['loops']):
   });
 }
 
+/** One question to the database for each look of Prometheus, whichever of them comes first. */
+function queueGauges(registers: Registry[], database: Database, clock: Clock): void {
+  let asked: ReturnType<typeof countUnfinished> | undefined;
+  const counts = (): ReturnType<typeof countUnfinished> =>
+    (asked ??= countUnfinished(database).finally(() => {
+      asked = undefined;
+    }));
+  const queueGauge = (name: string, help: string, valueOf: (count: QueueCount) => number | undefined): Gauge =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['kind', 'state'],
+      registers,
+      async collect() {
+        const found = await counts();
+        this.reset();
+        for (const one of found) {
+          const value = valueOf(one);
+          if (value !== undefined) this.set({ kind: one.kind, state: one.state }, value);
+        }
+      },
+    });
+  queueGauge('tmcp_jobs', 'Unfinished jobs; parked ones wait for an administrator', ({ count }) => count);
+  queueGauge('tmcp_job_oldest_age_seconds', 'Age of the oldest unfinished job, also of one that is to run later', ({ oldestAt }) => (clock.now() - oldestAt) / 1000);
+  queueGauge('tmcp_job_lag_seconds', 'For how long the first queued job has been due', ({ state, dueAt }) => (state === 'queued' ? Math.max(0, clock.now() - dueAt) / 1000 : undefined));
+}
+
+function limitGauges(registers: Registry[], limits: MetricsDependencies['limits']): void {
+  new Gauge({
+    name: 'tmcp_rate_limit_redis_up',
+    help: '1 while requests are counted in Redis, 0 while each process counts alone although it should be Redis; absent where Redis is not configured',
+    registers,
+    collect() {
+      const { redis } = limits();
+      this.reset();
+      if (redis !== undefined) this.set(Number(redis));
+      else this.remove();
+    },
+  });
+  new Gauge({ name: 'tmcp_rate_limit_local_keys', help: 'Users, clients and addresses that this process counts itself', registers, collect() { this.set(limits().localKeys); } });
+}
+
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
-export function createMetrics({ database, clock, homeserverState, loops, eventStreams }: MetricsDependencies): Metrics {
+export function createMetrics({ database, clock, homeserverState, loops, eventStreams, limits }: MetricsDependencies): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -61,26 +107,7 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
   const jobs = new Counter({ name: 'tmcp_job_attempts_total', help: 'Attempts of queued jobs by what they led to', labelNames: ['kind', 'outcome'], registers });
   const payments = new Counter({ name: 'tmcp_payments_total', help: 'Payments to mini-apps by the states that they came into', labelNames: ['state'], registers });
   const received = new Counter({ name: 'tmcp_appservice_events_total', help: 'Events that the homeserver pushed', labelNames: ['concern'], registers });
-  new Gauge({
-    name: 'tmcp_jobs',
-    help: 'Unfinished jobs; parked ones wait for an administrator',
-    labelNames: ['kind', 'state'],
-    registers,
-    async collect() {
-      this.reset();
-      for (const { kind, state, count } of await countUnfinished(database)) this.set({ kind, state }, count);
-    },
-  });
-  new Gauge({
-    name: 'tmcp_job_oldest_age_seconds',
-    help: 'Age of the oldest unfinished job',
-    labelNames: ['kind', 'state'],
-    registers,
-    async collect() {
-      this.reset();
-      for (const { kind, state, oldestAt } of await countUnfinished(database)) this.set({ kind, state }, (clock.now() - oldestAt) / 1000);
-    },
-  });
+  queueGauges(registers, database, clock);
   new Gauge({
     name: 'tmcp_homeserver_state',
     help: '1 for the state that the connection to the homeserver is in',
@@ -100,11 +127,16 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
     },
   });
   loopGauges(registers, loops);
+  limitGauges(registers, limits);
+  const limited = new Counter({ name: 'tmcp_rate_limit_requests_total', help: 'Requests by category of limit and what became of them', labelNames: ['category', 'outcome'], registers });
+  const suspended = new Counter({ name: 'tmcp_suspensions_total', help: 'Users suspended through a client because of abuse', labelNames: ['reason'], registers });
   return {
     registry,
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),
     countJob: (kind, outcome) => jobs.inc({ kind, outcome }),
     countPayment: (state) => payments.inc({ state }),
+    countLimited: (category, outcome) => limited.inc({ category, outcome }),
+    countSuspension: (reason) => suspended.inc({ reason }),
     countReceived: ({ events, accepted, ephemeral }) => {
       received.inc({ concern: 'accepted' }, accepted);
       received.inc({ concern: 'ignored' }, events - accepted);

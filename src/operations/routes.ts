@@ -1,4 +1,4 @@
-import { answer, type Routes } from '../http/index.ts';
+import { answer, protocolVersion, type Routes } from '../http/index.ts';
 import { pendingMigrations, type Database } from '../database/index.ts';
 import type { LoopReport } from '../kernel/loop-health.ts';
 
@@ -23,6 +23,6 @@ export function operationsRoutes({ database, version, homeserverState, loops }: 
       if (migrations !== 'ok') return answer({ status: 'unavailable', checks }, 503);
       return answer({ status: checks.homeserver === 'connected' && !Object.values(checks.loops).includes('failing') ? 'ready' : 'degraded', checks });
     },
-    getVersion: () => answer({ server: 'tmcp-server', version, protocol: 'TMCP', protocol_version: '1.9.0' }),
+    getVersion: () => answer({ server: 'tmcp-server', version, protocol: 'TMCP', protocol_version: protocolVersion }),
   };
 }

@@ -1,4 +1,5 @@
 import type { Agent, Dispatcher } from 'undici';
+import { traceHeaders } from '../kernel/trace.ts';
 
 /** An answer that arrived whole, within its limits. */
 export interface HttpAnswer {
@@ -53,7 +54,7 @@ export async function boundedRequest(connections: HttpConnections, url: URL, opt
   const { request } = await import('undici');
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const answer = await request(url, { dispatcher, method, headers, body, signal });
+    const answer = await request(url, { dispatcher, method, headers: { ...traceHeaders(), ...headers }, body, signal });
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {

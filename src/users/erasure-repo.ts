@@ -31,6 +31,8 @@ const deleted: readonly (readonly [table: string, where: string])[] = [
   ['mfa_user', 'user_id = ?'],
   ['matrix_grant', 'user_id = ?'],
   ['idempotency_key', 'user_id = ?'],
+  ['suspension', 'user_id = ?'],
+  ['suspension_appeal', 'user_id = ?'],
   ['developer_session', 'user_id = ?'],
   ['developer_code', 'user_id = ?'],
 ];

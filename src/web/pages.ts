@@ -6,5 +6,6 @@ export { pageHeaders, type PageHeaderOptions } from './headers.ts';
 export { donePage, errorPage } from './message.ts';
 export type * from './models.ts';
 export { findScopeWords, scopeWords, type ScopeWords } from './scope-words.ts';
+export { referencePage, type OperationModel, type ReferenceModel } from './reference.ts';
 export { sessionsPage } from './sessions.ts';
 export { signInPage } from './sign-in.ts';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { startChild, tailOf, type Child } from './child-process.ts';
+import { generousLimits } from './limits.ts';
 import { atEnd } from './shutdown.ts';
 import type { Synapse } from './synapse.ts';
 import { freePort, temporaryDirectory } from './temporary.ts';
@@ -130,6 +131,7 @@ export async function prepareServer(options: ServerOptions = {}): Promise<Server
     TMCP_HOMESERVER_REGISTRATION: registration,
     TMCP_METRICS_PORT: String(metricsPort),
     TMCP_LOG_FORMAT: 'json',
+    ...generousLimits,
     ...options.env,
   }, options.program);
   atEnd(() => server.kill());

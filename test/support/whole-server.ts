@@ -1,15 +1,16 @@
-import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildApp, type App, type AppDependencies } from '../../src/app.ts';
 import { loadConfig, loadRegistration } from '../../src/config/index.ts';
 import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
+import { createListener } from '../../src/http/index.ts';
 import { BridgeHomeserver } from '../../src/matrix/index.ts';
 import { openKeyRing } from '../../src/security/key-ring.ts';
 import { startIdentityServers, type IdentityServers } from '../http/oauth/identity-servers.ts';
 import { recordingLog, TestClock } from '../http/oauth/support.ts';
 import type { TestDatabase } from './databases.ts';
+import { generousLimits } from './limits.ts';
 import { AS_TOKEN, HS_TOKEN, registrationFor } from './server-process.ts';
 import { freePort, temporaryDirectory } from './temporary.ts';
 
@@ -39,7 +40,7 @@ export interface SharedState {
 
 const dayMs = 24 * 60 * 60_000;
 
-export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs'>> = {}, beside?: SharedState): Promise<WholeServer> {
+export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs' | 'log' | 'tracer'>> = {}, beside?: SharedState): Promise<WholeServer> {
   const directory = temporaryDirectory('whole');
   const port = await freePort();
   const identity = await startIdentityServers();
@@ -56,6 +57,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
       TMCP_HOMESERVER_URL: identity.url,
       TMCP_HOMESERVER_DOMAIN: DOMAIN,
       TMCP_HOMESERVER_REGISTRATION: join(directory, 'registration.yaml'),
+      ...generousLimits,
       ...env,
     },
   });
@@ -71,7 +73,8 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
   });
   const keyRing = await openKeyRing({ path: keyRingPath, clock });
   const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true, ...parts });
-  const server = createServer(app.http).listen(port, '127.0.0.1');
+  const listener = { headersTimeoutMs: config.server.headers_timeout_seconds * 1000, requestTimeoutMs: config.server.request_timeout_seconds * 1000, maxHeaderBytes: config.server.max_header_bytes, maxConnections: config.server.max_connections, clock };
+  const server = createListener(app.http, listener).listen(port, '127.0.0.1');
   await once(server, 'listening');
   await app.start();
   const { token } = await app.admins.issue('root', dayMs, { kind: 'system', id: 'test' });

@@ -14,6 +14,7 @@ import * as payments from './0012-payments.ts';
 import * as releases from './0014-releases.ts';
 import * as reviews from './0015-reviews.ts';
 import * as catalog from './0016-catalog.ts';
+import * as suspensions from './0018-suspensions.ts';
 import * as notices from './0019-notices.ts';
 import * as users from './0020-users.ts';
 import * as matrixGrants from './0021-matrix-grants.ts';
@@ -39,6 +40,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0014-releases': releases,
   '0015-reviews': reviews,
   '0016-catalog': catalog,
+  '0018-suspensions': suspensions,
   '0019-notices': notices,
   '0020-users': users,
   '0021-matrix-grants': matrixGrants,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import express from 'express';
 import type { Database } from '../../../src/database/index.ts';
 import type { Clock } from '../../../src/kernel/clock.ts';
-import { authenticatorsOf } from '../../../src/app.ts';
+import { authenticatorsOf } from '../../../src/authenticators.ts';
 import { apiRouter, errorHandler, loadContract } from '../../../src/http/index.ts';
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
@@ -14,6 +14,7 @@ import type { Log } from '../../../src/kernel/log.ts';
 import { createUserProof } from '../../../src/matrix/proof/index.ts';
 import { createSignIn } from '../../../src/matrix/sign-in/index.ts';
 import { createOAuth, oauthRoutes, type OAuth, type OAuthClient, type LimitOptions, type OAuthDeps, type OAuthOptions } from '../../../src/oauth/index.ts';
+import { createMemoryStore } from '../../../src/security/limits/index.ts';
 import { createGuardedFetch } from '../../../src/security/guarded-fetch.ts';
 import { openKeyRing, type KeyRing } from '../../../src/security/key-ring.ts';
 import { freePort, temporaryDirectory } from '../../support/temporary.ts';
@@ -31,8 +32,13 @@ export const openIdTokenType = 'urn:tmcp:params:oauth:token-type:matrix-openid';
 /** Moves only when told, and starts now: the library beneath has a clock of its own. */
 export class TestClock implements Clock {
   #ahead = 0;
+  #frozenAt: number | undefined;
   now(): number {
-    return Date.now() + this.#ahead;
+    return (this.#frozenAt ?? Date.now()) + this.#ahead;
+  }
+  /** Stands still from now on, unless it is moved: for counting what happens in no time. */
+  freeze(): void {
+    this.#frozenAt = Date.now();
   }
   advance(ms: number): void {
     this.#ahead += ms;
@@ -174,6 +180,11 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
     log,
   });
   const closers: (() => Promise<void>)[] = [];
+  const attempts = createMemoryStore(clock);
+  const limitStore: OAuthDeps['limitStore'] = async (name, window, key, peek) => {
+    const { allowed, resetMs } = await attempts.take(name, { algorithm: 'sliding_window', limit: window.attempts, windowMs: window.seconds * 1000, burst: 0 }, key, peek);
+    return { allowed, waitMs: resetMs };
+  };
 
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
@@ -190,6 +201,7 @@ export async function createWorld(open: OpenDatabase, options: { mas?: boolean; 
       signIn,
       events: createRoomEvents(createJobQueue(clock)),
       options: testOptions,
+      limitStore,
       ...options.deps,
       ...overrides,
     });
