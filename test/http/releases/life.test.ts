@@ -134,7 +134,10 @@ onBothDatabases('the life of a mini-app', (databases) => {
       await add(other, { version: '1.1.0', changes: { name: 'Chess Pro', technical: { entry_url: 'https://pro.example', scopes_requested: ['storage:read'] } } });
       expect((await admin(`${other}/approve`, { hold: true })).body.status).to.equal('active');
       expect((await dev('GET', other)).body.name).to.equal('Chess');
+      const inStore = async (words: string): Promise<unknown[]> => ((await call(server.url, 'GET', `/api/v1/store/apps?search=${encodeURIComponent(words)}`)).body.apps as { miniapp_id: string; name: string; version: string }[]).filter((one) => one.miniapp_id === other).map(({ name, version }) => `${name} ${version}`);
+      expect([await inStore('chess'), await inStore('chess pro')]).to.deep.equal([['Chess 1.0.0'], []]);
       await dev('POST', `${other}/publish`);
+      expect(await inStore('chess pro'), 'the store knows it by its new name').to.deep.equal(['Chess Pro 1.1.0']);
       expect((await dev('GET', other)).body).to.deep.include({ name: 'Chess Pro', status: 'active', version: '1.1.0', version_code: 2, technical: { ...technical, entry_url: 'https://pro.example', scopes_requested: ['storage:read'] } });
       expect((await stateOf(other)).slice(-2)).to.deep.equal(['active 1.0.0', 'active 1.1.0']);
       expect((await hooksOf(other)).filter((hook) => hook.startsWith('app.version_changed')).sort()).to.deep.equal(['approved', 'released', 'submitted', 'under_review'].map((state) => `app.version_changed ${state}`));
