@@ -14,6 +14,7 @@ import type { LoopReport } from './kernel/loop-health.ts';
 import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { plainTracer, type Tracer } from './kernel/trace.ts';
+import { buildDistribution, type Distribution } from './distribution.ts';
 import { buildNotices, buildStorage } from './live.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
 import type { RoomCommand } from './matrix/port.ts';
@@ -25,7 +26,7 @@ import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from '.
 import { authenticatorsOf } from './authenticators.ts';
 import { buildLimits, type BuiltLimits } from './limits.ts';
 import { buildMoney } from './money.ts';
-import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppAudit, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { noticeRoutes, type Notices } from './notices/index.ts';
 import type { Proxying } from './proxying/index.ts';
 import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
@@ -87,6 +88,7 @@ const purgeBatch = 5000;
 /** How long the start waits to be able to say whether the homeserver is there. */
 const firstLookMs = 1000;
 const dayMs = 24 * 60 * 60_000;
+const isPrivilegedScope = (scope: string): boolean => scopeDefinitions[scope]?.sensitivity === 'privileged';
 /** How long a question for consent can be answered. */
 const consentLifetimeMs = 10 * 60_000;
 
@@ -104,9 +106,12 @@ function buildMatrix(deps: AppDependencies) {
 
 type Matrix = ReturnType<typeof buildMatrix>;
 
-function buildMiniApps(deps: AppDependencies, { events, names, audit, wakes }: Matrix, mirror: Mirror, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks): MiniApps {
+function buildMiniApps(deps: AppDependencies, { queue, events, names, audit, wakes }: Matrix, mirror: Mirror, ownership: Ownership, endSessions: (tx: Transaction, miniappId: MiniAppId) => Promise<unknown>, webhooks: () => Webhooks) {
   const { database, clock, keyRing } = deps;
-  return createMiniApps({
+  const auditApp = (tx: Transaction, { action, by, miniappId, details }: MiniAppAudit): Promise<void> => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details });
+  const distribution = buildDistribution({ ...deps, queue, events, mirror, miniappUser: (id) => names.miniappUser(id), ownership, auditApp, isPrivilegedScope, isAskedFor: (scope) => scopeDefinitions[scope]?.preApproved !== true, miniapps: () => miniapps, webhooks });
+  const miniapps = createMiniApps({
+    ...distribution,
     database,
     clock,
     wakes,
@@ -116,9 +121,10 @@ function buildMiniApps(deps: AppDependencies, { events, names, audit, wakes }: M
     ownership,
     endSessions,
     keepSigningWith: (tx, miniappId, sealed, overlapMs) => webhooks().keepSigningWith(tx, miniappId, sealed, overlapMs),
-    audit: (tx, { action, by, miniappId, details }) => audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
+    audit: auditApp,
     mirror,
   });
+  return { miniapps, distribution };
 }
 
 /** What mini-apps' servers are told. */
@@ -234,13 +240,13 @@ function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (t
   return { organizations, whitelist };
 }
 
-function connect(deps: AppDependencies, matrix: Matrix, miniapps: MiniApps, commands: readonly RoomCommand[], metrics: () => Metrics) {
+function connect(deps: AppDependencies, matrix: Matrix, { miniapps, distribution }: Pick<Features, 'miniapps' | 'distribution'>, commands: readonly RoomCommand[], metrics: () => Metrics) {
   const { config, registration } = deps;
   const connection: MatrixConnection = connectMatrix({
     ...deps,
     ...matrix,
     commands,
-    messages: buildAdministration({ ...deps, audit: matrix.audit, miniapps, homeserverState: () => connection.monitor.state().state }),
+    messages: buildAdministration({ ...deps, audit: matrix.audit, moveIn: distribution.moveIn, homeserverState: () => connection.monitor.state().state }),
     checkContent: loadEventSchemas(new URL('events/', schemaFolder)),
     fillCatalogue: (tx) => miniapps.fillCatalogue(tx),
     miniappName: async (miniappId) => {
@@ -338,6 +344,7 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
 
 interface Features {
   readonly miniapps: MiniApps;
+  readonly distribution: Distribution;
   readonly bots: MiniAppBots;
   readonly whitelist: Whitelist;
   readonly organizations: Organizations;
@@ -351,9 +358,10 @@ interface Features {
 }
 
 /** Handlers by operation, of the features that bring none themselves. */
-function routesOf({ database, clock }: AppDependencies, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
+function routesOf({ database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
   return {
-    ...miniappRoutes({ miniapps, isPrivilegedScope: (scope) => scopeDefinitions[scope]?.sensitivity === 'privileged' }),
+    ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
+    ...distribution.routes,
     ...botRoutes({ bots, miniapps }),
     ...developerRoutes({ whitelist, organizations, clock }),
     ...developerTokenRoutes({ ...developers, proveUser: async (token) => (await oauth.verifyMatrixToken(token)).userId }),
@@ -376,7 +384,7 @@ export function buildApp(deps: AppDependencies): App {
   });
   const ownership = createOwnership(organizations);
   const mirror = buildMirror({ config, ...matrix });
-  const miniapps = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
+  const { miniapps, distribution } = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const contract = loadContract(new URL('openapi.yaml', schemaFolder));
@@ -390,19 +398,19 @@ export function buildApp(deps: AppDependencies): App {
   const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
   const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });
   const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics });
-  const connection = connect(deps, matrix, miniapps, [...catalog.commands, ...money.commands], () => metrics);
+  const connection = connect(deps, matrix, { miniapps, distribution }, [...catalog.commands, ...money.commands], () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
-  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
+  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
   matrix.wakes.on('jobs', () => worker.wake());
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
-  const routes = { ...routesOf(deps, { miniapps, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...limits.routes, ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
+  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...limits.routes, ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
 
   const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, contract, limits, routes, authenticators });
 
@@ -431,7 +439,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => limits.close(), () => matrix.wakes.stop()]) await close();
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => limits.close(), () => matrix.wakes.stop()]) await close();
     },
   };
 }

@@ -6,7 +6,7 @@ import type { AuditParty, AuditRecord } from './security/audit/index.ts';
 
 // What the parts of the house say of themselves, in the words of the audit log.
 
-export const registryActor = (by: Actor): AuditParty => ('admin' in by ? { kind: 'administrator', id: by.admin } : 'developer' in by ? { kind: 'developer', id: by.developer } : { kind: 'system', id: 'manifest' });
+export const registryActor = (by: Actor): AuditParty => ('admin' in by ? { kind: 'administrator', id: by.admin } : 'developer' in by ? { kind: 'developer', id: by.developer } : { kind: 'system', id: 'manifest' in by ? 'manifest' : by.system });
 
 /** `admin:NAME`, as the developers' parts write who acted; anything else is no person. */
 export const developerActor = (by: string): AuditParty => (by.startsWith('admin:') ? { kind: 'administrator', id: by.slice('admin:'.length) } : { kind: by === 'config' ? 'system' : 'command_line', id: by });

@@ -1,4 +1,4 @@
-import { createAdministration } from './administration/index.ts';
+import { createAdministration, type AdministrationDependencies } from './administration/index.ts';
 import type { Offer } from './capabilities/index.ts';
 import { cardRoutes, createCards } from './cards/index.ts';
 import { createCatalog, createMirror, type Catalog, type Mirror, type RankingPolicy } from './catalog/index.ts';
@@ -69,7 +69,7 @@ export const offerOf = ({ capabilities, storage, wallet }: Config, contract: Con
 });
 
 /** The bot's commands in the administrators' room; undefined without one. */
-export function buildAdministration(deps: Pick<StoreDependencies, 'config' | 'database' | 'miniapps'> & { readonly version: string; readonly audit: Pick<Audit, 'record'>; readonly homeserverState: () => string }): RoomMessages | undefined {
+export function buildAdministration(deps: Pick<StoreDependencies, 'config' | 'database'> & Pick<AdministrationDependencies, 'moveIn'> & { readonly version: string; readonly audit: Pick<Audit, 'record'>; readonly homeserverState: () => string }): RoomMessages | undefined {
   const { room_id: roomId, viewers, moderators } = deps.config.administration;
   if (roomId === undefined) return undefined;
   return createAdministration({

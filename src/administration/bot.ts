@@ -4,13 +4,14 @@ import { isoTime } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { RoomId, UserId } from '../kernel/ids.ts';
 import type { RoomMessages } from '../matrix/port.ts';
-import { approvalOf, rejectionOf, type MiniApp, type MiniApps } from '../miniapps/index.ts';
+import { approvalOf, rejectionOf, type MiniApp, type MiniAppCommand, type Registrar } from '../miniapps/index.ts';
 import { readCommand, rightFor, usage, type Command, type Right } from './commands.ts';
 import { countByStatus, listWaiting } from './repo.ts';
 
 export interface AdministrationDependencies {
   readonly database: Database;
-  readonly miniapps: Pick<MiniApps, 'moveIn'>;
+  /** Takes an app, or the version of an active one that waits, on, as part of `tx`. Nothing is written when it throws. */
+  readonly moveIn: (tx: Transaction, miniappId: string, by: Registrar, commandsFor: (status: string) => readonly MiniAppCommand[], reason?: string) => Promise<MiniApp>;
   readonly version: string;
   readonly homeserverState: () => string;
   readonly audit: (tx: Transaction, entry: { readonly sender: UserId; readonly command: string; readonly miniappId: string | undefined; readonly result: 'done' | 'refused'; readonly why?: string }) => Promise<void>;
@@ -23,7 +24,7 @@ const maxListed = 20;
 
 type Decision = Extract<Command, { readonly name: 'approve' | 'reject' | 'suspend' }>;
 
-const stepsOf = ({ name }: Decision) => (app: MiniApp) => (name === 'approve' ? approvalOf(app) : name === 'reject' ? rejectionOf(app) : (['suspend'] as const));
+const stepsOf = ({ name }: Decision) => (status: string) => (name === 'approve' ? approvalOf({ status }) : name === 'reject' ? rejectionOf({ status }) : (['suspend'] as const));
 
 async function statusText({ database, version, homeserverState }: AdministrationDependencies): Promise<string> {
   const [apps, queue] = [await countByStatus(database), await countUnfinished(database)];
@@ -49,12 +50,12 @@ const rightsOf = ({ viewers, moderators }: AdministrationDependencies, sender: U
 
 /** `!tmcp …` in the administrators' room. Who may what is in the configuration: power in the room gives nothing. */
 export function createAdministration(deps: AdministrationDependencies): RoomMessages {
-  const { miniapps, audit } = deps;
+  const { moveIn, audit } = deps;
 
   const decide = async (tx: Transaction, sender: UserId, command: Decision): Promise<string> => {
     const { name, miniappId, reason } = command;
     try {
-      const app = await miniapps.moveIn(tx, miniappId, { admin: sender }, stepsOf(command), reason);
+      const app = await moveIn(tx, miniappId, { admin: sender }, stepsOf(command), reason);
       await audit(tx, { sender, command: name, miniappId, result: 'done' });
       return `${app.miniappId} (${app.name}) is ${app.status} now.`;
     } catch (error) {

@@ -1,1 +1,1 @@
-export { createAdministration } from './bot.ts';
+export { createAdministration, type AdministrationDependencies } from './bot.ts';

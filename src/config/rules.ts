@@ -69,6 +69,10 @@ const rules: readonly Rule[] = [
     check: ({ mas }) => (mas !== undefined && isPlainAndRemote(mas.issuer) ? [plainUrl('mas.issuer', mas.issuer)] : []),
   },
   {
+    needs: ['bundles'],
+    check: ({ bundles }) => (bundles.store === 's3' && bundles.s3 === undefined ? [{ key: 'bundles.s3', problem: 'is not set, and bundles.store is s3', allowed: 'the bucket, with an access key' }] : []),
+  },
+  {
     needs: ['wallet'],
     check: ({ wallet }) =>
       wallet.adapter === 'remote' && wallet.remote === undefined

@@ -555,6 +555,109 @@ export interface ConfigFile {
     moderators: string[];
   };
   /**
+   * Bundles of mini-apps: what may be uploaded, and where the bytes are kept (D16).
+   */
+  bundles: {
+    /**
+     * Where the bytes are: in `bundles.directory`, or in the bucket of `bundles.s3`. Several machines need one that all of them see.
+     */
+    store: 'local' | 's3';
+    /**
+     * Directory of the local store, and of uploads that are being looked at. {data_dir} stands for server.data_dir.
+     */
+    directory: string;
+    /**
+     * A bucket that speaks the S3 protocol.
+     */
+    s3?: {
+      /**
+       * Address of the service, where it is not AWS itself.
+       */
+      endpoint?: string;
+      /**
+       * Region of the bucket.
+       */
+      region: string;
+      /**
+       * Name of the bucket, which must exist.
+       */
+      bucket: string;
+      /**
+       * In front of the names of objects.
+       */
+      prefix: string;
+      /**
+       * Id of the access key.
+       */
+      access_key_id: string;
+      /**
+       * Its secret.
+       */
+      secret_access_key: string;
+      /**
+       * Address the bucket by path, as most services besides AWS want it.
+       */
+      path_style: boolean;
+    };
+    /**
+     * Where clients get bundles: a CDN or an origin of its own in front of /bundles. This server itself when it is not set.
+     */
+    public_url?: string;
+    /**
+     * Largest bundle in bytes, 20 MiB.
+     */
+    max_bytes: number;
+    /**
+     * Most bytes that a bundle unpacks to, 100 MiB.
+     */
+    max_unpacked_bytes: number;
+    /**
+     * Most files in a bundle.
+     */
+    max_files: number;
+    /**
+     * Days for which the signature of a release is good; it is signed anew each day (D16).
+     */
+    signature_days: number;
+  };
+  /**
+   * Review of mini-apps (section 9.3).
+   */
+  reviews: {
+    /**
+     * Known vulnerabilities of npm packages: a JSON list of entries in the OSV format. Where there is no such file, dependencies are reported as not looked at. {data_dir} stands for server.data_dir.
+     */
+    advisories_file: string;
+    /**
+     * Seconds that the automated checks of one submission may take.
+     */
+    check_timeout_seconds: number;
+    /**
+     * Days within which a decision on a verified app is promised (section 9.3.3).
+     */
+    verified_days: number;
+    /**
+     * The same for an app of the community.
+     */
+    community_days: number;
+    /**
+     * The same for a beta app.
+     */
+    beta_days: number;
+    /**
+     * Largest file that may come with an appeal, 5 MiB.
+     */
+    evidence_max_bytes: number;
+    /**
+     * Most files that may come with an appeal.
+     */
+    evidence_max_files: number;
+    /**
+     * Address that developers who appeal are told.
+     */
+    contact_email?: string;
+  };
+  /**
    * What mini-apps' servers are told (section 9.1.2).
    */
   webhooks: {

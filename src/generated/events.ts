@@ -1350,6 +1350,14 @@ export interface MiniappAppContent {
   category: string;
   version: string;
   /**
+   * Only rises (decision D16)
+   */
+  version_code?: number;
+  /**
+   * Of the bundle, where the version comes as one
+   */
+  hash?: string;
+  /**
    * State of the registry machine
    */
   status: 'draft' | 'submitted' | 'under_review' | 'approved' | 'active' | 'rejected' | 'suspended' | 'retired';
@@ -1463,6 +1471,29 @@ export interface MiniappUninstalledContent {
     permissions_revoked: boolean;
     [k: string]: unknown;
   };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A client of the user applied an update: specification section 8.1.4. The bot is the Matrix sender, the user is in the content.
+ */
+export interface MiniappUpdatedContent {
+  /**
+   * The mini-app
+   */
+  miniapp_id: string;
+  previous_version: string;
+  new_version: string;
+  update_type: 'major' | 'minor' | 'patch' | 'rollback';
+  /**
+   * A Matrix user id
+   */
+  sender: string;
+  updated_at: string;
   /**
    * Identifies this delivery: the same in a repeat, if there ever is one
    */

@@ -1,13 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import express, { type NextFunction, type Request, type RequestHandler, type Response, type Router } from 'express';
+import express, { type Request, type RequestHandler, type Response, type Router } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError, invalidField } from '../kernel/errors.ts';
+import { AppError, invalidField, type FieldProblem } from '../kernel/errors.ts';
 import { JsonText } from '../kernel/json-text.ts';
 import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
-import type { Contract, Operation } from './contract.ts';
+import { multipart, type Contract, type Operation } from './contract.ts';
 import { exempt, otherwise, unlimited, type RequestLimits } from './limits.ts';
+import { readMultipart, type FileSink, type MultipartLimits } from './multipart.ts';
 
 /** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
 export interface ApiRequest {
@@ -24,6 +25,8 @@ export interface ApiRequest {
   amountText(field: string): string | undefined;
   /** Aborted when the caller is gone. For handlers that wait. */
   readonly gone: () => AbortSignal;
+  /** Reads a body of `multipart/form-data`, files as they arrive, and checks the other parts; undefined for every other body. */
+  readonly multipart: ((limits: MultipartLimits, sink: FileSink) => Promise<unknown>) | undefined;
   /** Judges the credentials once more, for handlers that have waited. Throws as at the start. */
   readonly checkAccess: () => Promise<void>;
 }
@@ -31,10 +34,10 @@ export interface ApiRequest {
 /** An answer that is made while it is sent. */
 export class TextStream {
   readonly mediaType: string;
-  readonly parts: AsyncIterable<string>;
+  readonly parts: AsyncIterable<string | Uint8Array>;
   /** Aborted, it ends the answer in the middle, whether or not the caller takes what it was sent. */
   readonly cut: AbortSignal | undefined;
-  constructor(mediaType: string, parts: AsyncIterable<string>, cut?: AbortSignal) {
+  constructor(mediaType: string, parts: AsyncIterable<string | Uint8Array>, cut?: AbortSignal) {
     this.mediaType = mediaType;
     this.parts = parts;
     this.cut = cut;
@@ -76,10 +79,23 @@ export interface ApiOptions {
 
 const mediaTypes = ['application/json', 'application/x-www-form-urlencoded'];
 
-function refuseOtherMediaTypes(req: Request, _res: Response, next: NextFunction): void {
+const refuseOtherMediaTypes = (accepted: string[]): RequestHandler => (req, _res, next) => {
   const hasBody = req.headers['transfer-encoding'] !== undefined || (req.headers['content-length'] ?? '0') !== '0';
-  if (hasBody && req.is(mediaTypes) === false) return next(new AppError('UNSUPPORTED_MEDIA_TYPE', `Content-Type must be one of ${mediaTypes.join(', ')}`));
+  if (hasBody && req.is(accepted) === false) return next(new AppError('UNSUPPORTED_MEDIA_TYPE', `Content-Type must be one of ${accepted.join(', ')}`));
   next();
+};
+
+const refuse = (problems: readonly FieldProblem[]): void => {
+  if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
+};
+
+function multipartIn(req: Request, operation: Operation): ApiRequest['multipart'] {
+  if (!operation.multipart || req.is(multipart) === false) return undefined;
+  return async (limits, sink) => {
+    const body = await readMultipart(req, limits, sink);
+    refuse(operation.checkParts(body));
+    return body;
+  };
 }
 
 /** Where the JSON parser leaves what it has read, for as long as the request itself is in memory. */
@@ -167,8 +183,8 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     const query: Record<string, unknown> = { ...req.query };
     const { headers } = req;
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
-    const problems = operation.checkRequest({ path, query, headers, body, mediaType: (req.is(mediaTypes) || undefined) ?? undefined });
-    if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
+    const parts = multipartIn(req, operation);
+    refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(mediaTypes) || undefined) ?? undefined }));
     const principal = res.locals.principal as Principal;
     const handling = async (): Promise<ApiAnswer> => handle({
       principal,
@@ -180,6 +196,7 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
       headers,
       requestId: res.locals.requestId as string,
       gone: () => goneSignal(res),
+      multipart: parts,
       checkAccess: async () => void (await decideAccess(operation, headers.authorization, authenticators)),
     });
     const result = await handling().catch(async (error: unknown) => {
@@ -191,18 +208,18 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
   };
 }
 
-/** Before it is read: the parsers would read all of it first, to throw it away. */
+/** Before it is read: the parsers would read all of it first, to throw it away. Files are read by the operation, which has limits of its own. */
 const refuseTooLarge =
   (limit: number): RequestHandler =>
   (req, res, next) => {
-    if (Number(req.headers['content-length'] ?? 0) <= limit) return next();
+    if (Number(req.headers['content-length'] ?? 0) <= limit || req.is(multipart) === multipart) return next();
     res.set('Connection', 'close');
     next(new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large'));
   };
 
 /** The parsers of a body up to `limit` bytes. */
-const parsersFor = (limit: number): RequestHandler[] => [
-  refuseOtherMediaTypes,
+const parsersFor = (limit: number, accepted: string[]): RequestHandler[] => [
+  refuseOtherMediaTypes(accepted),
   refuseTooLarge(limit),
   express.json({
     limit,
@@ -225,11 +242,12 @@ export function apiRouter(options: ApiOptions): Router {
     if (limit === undefined) throw new Error(`operation ${id} has an unknown limit on its body, ${bodyLimit}`);
     return Math.max(limit, options.bodyLimitBytes);
   };
-  const parsersByLimit = new Map<number, RequestHandler[]>();
+  const parsersByKind = new Map<string, RequestHandler[]>();
   const parsersOf = (operation: Operation): RequestHandler[] => {
     const limit = limitOf(operation);
-    const parsers = parsersByLimit.get(limit) ?? parsersFor(limit);
-    parsersByLimit.set(limit, parsers);
+    const kind = `${limit} ${operation.multipart}`;
+    const parsers = parsersByKind.get(kind) ?? parsersFor(limit, operation.multipart ? [...mediaTypes, multipart] : mediaTypes);
+    parsersByKind.set(kind, parsers);
     return parsers;
   };
 

@@ -27,6 +27,10 @@ export interface Operation {
   readonly idempotent: boolean;
   /** Served by another part of the process than the API router. */
   readonly servedBy: string | undefined;
+  /** Takes `multipart/form-data` too, which the handler reads as it arrives. */
+  readonly multipart: boolean;
+  /** What is wrong with a body of text parts. */
+  checkParts(body: unknown): FieldProblem[];
   /** `x-body-limit`: the name of a limit of its own on the request body; undefined: the common one. */
   readonly bodyLimit: string | undefined;
   /** The category in `x-rate-limits` that names it; undefined: none does. */
@@ -77,6 +81,8 @@ type Document = Record<string, unknown> & {
   'x-rate-limits'?: Record<string, string[]>;
 };
 
+/** Read by the handler, which has its parts checked when they are there. */
+export const multipart = 'multipart/form-data';
 const methods: readonly Method[] = ['get', 'post', 'put', 'patch', 'delete'];
 const documentId = 'openapi';
 const escapePointer = (text: string): string => encodeURIComponent(text.replace(/~/g, '~0').replace(/\//g, '~1'));
@@ -146,6 +152,7 @@ function bodyCheck(operation: OperationObject, where: string[], compile: { stric
   if (fallback === undefined) return () => [];
   const asForm = lazily(() => compile.coercing(at(...where, 'requestBody', 'content', fallback, 'schema')));
   return (body, mediaType) => {
+    if (mediaType === multipart) return [];
     const named = validators[mediaType ?? 'application/json'];
     const validate = named !== undefined ? named() : asForm();
     return validate(body) ? [] : fieldProblems(validate.errors);
@@ -206,6 +213,8 @@ export function loadContract(file: URL): Contract {
           idempotent: operation['x-idempotent'] === true,
           servedBy: operation['x-served-by'],
           bodyLimit: operation['x-body-limit'],
+          multipart: operation.requestBody?.content[multipart] !== undefined,
+          checkParts: (body) => inBody(body, 'application/x-www-form-urlencoded'),
           deprecation: operation['x-deprecation'] === undefined ? undefined : deprecationHeaders(operation['x-deprecation']),
           rateLimit: categoryOf.get(operation.operationId),
           checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],

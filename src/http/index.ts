@@ -7,5 +7,6 @@ export { errorBody, errorHandler } from './errors.ts';
 export { createGateway } from './gateway.ts';
 export { exempt, otherwise, type RequestLimits } from './limits.ts';
 export { createListener, type ListenerOptions } from './listener.ts';
+export type { FilePart, FileSink, MultipartLimits } from './multipart.ts';
 export { protocolVersion } from './versions.ts';
 export { publishedDocument } from './published.ts';

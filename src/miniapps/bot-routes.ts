@@ -1,7 +1,8 @@
 import { answer, principalOf, type ApiRequest, type Routes } from '../http/index.ts';
 import { isoTime } from '../kernel/clock.ts';
 import type { MiniAppBots } from './bots.ts';
-import type { MiniApps, Registrar } from './miniapps.ts';
+import type { MiniApps } from './miniapps.ts';
+import type { Registrar } from './registration.ts';
 import type { MiniApp } from './types.ts';
 
 /** `…/{id}/bot`: for who may change the app, by their role as it is now (decision D23). */

@@ -4,7 +4,8 @@ import { AppError, invalidField } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import { deleteBot, findBot, saveBot, type MiniAppBot } from './bot-repo.ts';
 import { lockMiniApp } from './repo.ts';
-import type { MiniAppAudit, Registrar } from './miniapps.ts';
+import type { Registrar } from './registration.ts';
+import type { MiniAppAudit } from './steps.ts';
 import type { MiniApp } from './types.ts';
 
 export interface BotsDependencies {

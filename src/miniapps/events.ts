@@ -16,6 +16,8 @@ export function appStateEvent(app: MiniApp, place: Place): OutboundEvent {
       classification: app.classification,
       category: app.category,
       version: app.version,
+      version_code: app.versionCode,
+      ...(app.bundleSha256 === undefined ? {} : { hash: `sha256:${app.bundleSha256}` }),
       status: app.status,
       entry_point: app.entryPoint,
       ...(app.iconUrl === undefined ? {} : { icon_url: app.iconUrl }),

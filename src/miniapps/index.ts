@@ -1,10 +1,14 @@
-export { createMiniApps, type Actor, type MiniApps, type RegisteredClient, type Registrar, type Registration } from './miniapps.ts';
+export { createMiniApps, type MiniApps, type RegisteredClient } from './miniapps.ts';
+export { reviewedFields, type Edits, type Reviewed } from './edits.ts';
+export type { Actor, Registrar, Registration } from './registration.ts';
+export { announce, unknownMiniApp, type Showing, type AppStep, type Followers, type MiniAppAudit } from './steps.ts';
 export { appStateEvent } from './events.ts';
-export { approvalOf, miniappMachine, rejectionOf, type MiniAppStatus } from './machine.ts';
+export { approvalOf, miniappMachine, rejectionOf, type MiniAppCommand, type MiniAppStatus } from './machine.ts';
 export type { Owner, Ownership } from './ownership.ts';
-export { miniappRoutes, type MiniAppRoutesDependencies } from './routes.ts';
+export { statusBody, wireStatus, miniappRoutes, type MiniAppRoutesDependencies } from './routes.ts';
 export { miniappFromRow, type MiniAppRow } from './repo.ts';
 export { adoptPreinstalled, readManifest } from './manifest.ts';
 export { isAdminRegistered, isPreinstalled, isRemovable, type MiniApp } from './types.ts';
+export { assertOrdinaryScopes, internalForOfficial } from './requests.ts';
 export { createMiniAppBots, type MiniAppBots } from './bots.ts';
 export { botRoutes } from './bot-routes.ts';

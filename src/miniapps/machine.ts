@@ -1,7 +1,7 @@
 import { createMachine } from 'xstate';
 
 export type MiniAppStatus = 'draft' | 'submitted' | 'under_review' | 'approved' | 'active' | 'rejected' | 'suspended' | 'retired';
-export type MiniAppCommand = 'submit' | 'withdraw' | 'begin_review' | 'approve' | 'reject' | 'publish' | 'suspend' | 'reinstate' | 'retire';
+export type MiniAppCommand = 'submit' | 'withdraw' | 'begin_review' | 'approve' | 'reject' | 'appeal' | 'publish' | 'suspend' | 'reinstate' | 'retire';
 
 /** Life of a registration: specification section 9.2, with the ways back and out of decision D11. */
 export const miniappMachine = createMachine({
@@ -13,7 +13,7 @@ export const miniappMachine = createMachine({
     under_review: { on: { approve: 'approved', reject: 'rejected', withdraw: 'draft' } },
     approved: { on: { publish: 'active', retire: 'retired' } },
     active: { on: { suspend: 'suspended', retire: 'retired' } },
-    rejected: { on: { submit: 'submitted', retire: 'retired' } },
+    rejected: { on: { submit: 'submitted', appeal: 'under_review', retire: 'retired' } },
     suspended: { on: { reinstate: 'active', retire: 'retired' } },
     retired: { type: 'final' },
   },
@@ -23,9 +23,9 @@ export const miniappMachine = createMachine({
 export const unpublishedStates: readonly MiniAppStatus[] = ['draft', 'submitted', 'under_review', 'approved', 'rejected'];
 export const isUnpublished = (status: MiniAppStatus): boolean => unpublishedStates.includes(status);
 
-/** What an administrator's word means for an app as it stands. */
-export function approvalOf({ status }: { readonly status: MiniAppStatus }, hold = false): readonly MiniAppCommand[] {
+/** What an administrator's word means for an app, or a version of it, as it stands: it takes up what nobody has begun to look at, and publishes unless held (decision D11). */
+export function approvalOf({ status }: { readonly status: string }, hold = false): readonly MiniAppCommand[] {
   if (status === 'approved') return ['publish'];
   return [...(status === 'submitted' ? (['begin_review'] as const) : []), 'approve', ...(hold ? [] : (['publish'] as const))];
 }
-export const rejectionOf = ({ status }: { readonly status: MiniAppStatus }): readonly MiniAppCommand[] => [...(status === 'submitted' ? (['begin_review'] as const) : []), 'reject'];
+export const rejectionOf = ({ status }: { readonly status: string }): readonly MiniAppCommand[] => [...(status === 'submitted' ? (['begin_review'] as const) : []), 'reject'];

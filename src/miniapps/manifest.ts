@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { fieldProblems } from '../http/index.ts';
 import type { MiniAppId } from '../kernel/ids.ts';
-import type { MiniApps, Registration } from './miniapps.ts';
+import type { MiniApps } from './miniapps.ts';
+import type { Registration } from './registration.ts';
 import type { InstallMode } from './types.ts';
 
 interface ManifestApp {

@@ -33,6 +33,8 @@ export interface MiniAppRow {
   published_at: number | null;
   owner_user_id: string | null;
   owner_org_id: string | null;
+  version_code: number;
+  bundle_sha256: string | null;
 }
 
 const ownerFromRow = (row: Pick<MiniAppRow, 'owner_user_id' | 'owner_org_id'>): Owner | undefined => {
@@ -74,6 +76,8 @@ export const miniappFromRow = (row: MiniAppRow): MiniApp => ({
   updatedAt: row.updated_at,
   publishedAt: row.published_at ?? undefined,
   owner: ownerFromRow(row),
+  versionCode: row.version_code,
+  bundleSha256: row.bundle_sha256 ?? undefined,
 });
 
 const rowFromMiniapp = (app: MiniApp): Omit<MiniAppRow, 'webhook_secret'> => ({
@@ -103,6 +107,8 @@ const rowFromMiniapp = (app: MiniApp): Omit<MiniAppRow, 'webhook_secret'> => ({
   updated_at: app.updatedAt,
   published_at: app.publishedAt ?? null,
   ...ownerColumns(app.owner),
+  version_code: app.versionCode,
+  bundle_sha256: app.bundleSha256 ?? null,
 });
 
 export async function findMiniApp(db: Queryable, miniappId: string): Promise<MiniApp | undefined> {
@@ -123,7 +129,7 @@ export async function insertMiniApp(db: Queryable, app: MiniApp, sealedWebhookSe
   return rows.length === 1;
 }
 
-/** Writes what a manifest may change; counters and the life cycle have their own ways. */
+/** Writes what a manifest, an edit or a release may change; counters and the life cycle have their own ways. */
 export async function updateMiniAppDetails(db: Queryable, app: MiniApp): Promise<void> {
   const { miniapp_id, install_count: _count, created_at: _created, status: _status, published_at: _published, ...details } = rowFromMiniapp(app);
   await db.sql('miniapp').where({ miniapp_id }).update(details);
@@ -195,9 +201,9 @@ export async function findWebhookSecret(db: Queryable, miniappId: string): Promi
 }
 
 /** Where the app's server listens, with its sealed secret. */
-export async function findWebhook(db: Queryable, miniappId: string): Promise<{ readonly status: MiniAppStatus; readonly url: string | undefined; readonly sealedSecret: string | undefined } | undefined> {
-  const [row] = await runSql<Pick<MiniAppRow, 'status' | 'webhook_url' | 'webhook_secret'>>(db, 'SELECT status, webhook_url, webhook_secret FROM miniapp WHERE miniapp_id = ?', [miniappId]);
-  return row === undefined ? undefined : { status: row.status, url: row.webhook_url ?? undefined, sealedSecret: row.webhook_secret ?? undefined };
+export async function findWebhook(db: Queryable, miniappId: string): Promise<{ readonly status: MiniAppStatus; readonly updatedAt: number; readonly url: string | undefined; readonly sealedSecret: string | undefined } | undefined> {
+  const [row] = await runSql<Pick<MiniAppRow, 'status' | 'updated_at' | 'webhook_url' | 'webhook_secret'>>(db, 'SELECT status, updated_at, webhook_url, webhook_secret FROM miniapp WHERE miniapp_id = ?', [miniappId]);
+  return row === undefined ? undefined : { status: row.status, updatedAt: row.updated_at, url: row.webhook_url ?? undefined, sealedSecret: row.webhook_secret ?? undefined };
 }
 
 export async function setWebhookSecret(tx: Transaction, miniappId: string, sealed: string, now: number): Promise<void> {

@@ -36,6 +36,10 @@ export interface MiniApp {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly publishedAt: number | undefined;
+  /** Of the version that is released; only rises (decision D16). */
+  readonly versionCode: number;
+  /** Its bytes, where it comes as a bundle: SHA-256 as hex. */
+  readonly bundleSha256: string | undefined;
 }
 
 /** An administrator's decision, as which a manifest's counts too; not a developer's own registration, whatever became of it since. */

@@ -1,12 +1,14 @@
 import type { Database } from '../database/index.ts';
 import { listSigningKeys } from '../oauth/signing-key-repo.ts';
+import { listReleaseKeys } from '../releases/key-repo.ts';
 import { listUsedKeys } from '../storage/key-repo.ts';
 import { KeyRingError, listRingKeys, nameOfRing, ringExists, sealingKeyOf, type RingPlace } from './key-ring.ts';
 
 /** A key that the database needs and the ring lacks: then it is another database's ring, or there is none. Undefined when they fit. */
 export async function findLackingKey(place: RingPlace, database: Database): Promise<string | undefined> {
   const keys = new Set(ringExists(place) ? listRingKeys(place).map(({ id }) => id) : []);
-  const needed = [...(await listSigningKeys(database)).map((row) => sealingKeyOf(row.private_sealed)), ...(await listUsedKeys(database))];
+  const sealed = [...(await listSigningKeys(database)), ...(await listReleaseKeys(database))];
+  const needed = [...sealed.map((row) => sealingKeyOf(row.private_sealed)), ...(await listUsedKeys(database))];
   return needed.find((id) => !keys.has(id));
 }
 

@@ -16,6 +16,7 @@ const deleted: readonly (readonly [table: string, where: string])[] = [
   ['consent_request', 'user_id = ?'],
   ['scope_grant', 'user_id = ?'],
   ['installation', 'user_id = ?'],
+  ['applied_update', 'user_id = ?'],
   ['launch_session', 'user_id = ?'],
   ['catalog_room', 'user_id = ?'],
   ['mfa_challenge', 'user_id = ?'],

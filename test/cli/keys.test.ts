@@ -54,6 +54,14 @@ describe('tmcp keys', function () {
     expect(await published()).to.have.members(after.signing.map(({ kid }) => kid));
   });
 
+  it('makes the keys that sign releases, and shows their public halves', async () => {
+    const release = async () => ((await tmcpJson(['keys', 'list', '--json'], { env: server.env })) as { release: { key_id: string; state: string; jwk: { crv: string; d?: string } }[] }).release;
+    const made = [(await tmcpPrints(['keys', 'rotate', '--release'], { env: server.env })).trimEnd(), (await tmcpPrints(['keys', 'rotate', '--release'], { env: server.env })).trimEnd()];
+    const listed = await release();
+    expect(listed.map(({ key_id: id, state }) => `${id} ${state}`)).to.have.members([`${made[0]} retired`, `${made[1]} current`]);
+    for (const { jwk } of listed) expect([jwk.crv, jwk.d]).to.deep.equal(['Ed25519', undefined]);
+  });
+
   it('makes the next signing key the current one, and lets the old one verify for as long as tokens live', async () => {
     const before = await list();
     const [current] = inState(before, 'current');

@@ -26,13 +26,15 @@ async function list({ json }: { json?: true }, command: Command): Promise<void> 
   const { listSigningKeys } = await import('../../oauth/signing-key-repo.ts');
   const { listRingKeys, ringPlaceOf } = await import('../../security/key-ring.ts');
   const { listUsedKeys } = await import('../../storage/index.ts');
-  const [rows, used] = await withCurrentDatabase(config, async (database) => [await listSigningKeys(database), await listUsedKeys(database)] as const);
+  const { listReleaseKeys } = await import('../../releases/key-repo.ts');
+  const [rows, used, releaseRows] = await withCurrentDatabase(config, async (database) => [await listSigningKeys(database), await listUsedKeys(database), await listReleaseKeys(database)] as const);
+  const release = releaseRows.map((key) => ({ key_id: key.key_id, state: key.state, jwk: JSON.parse(key.public_jwk) as object, created_at: shown(key.created_at), retired_at: shown(key.retired_at) }));
   const signing = rows.map((key) => ({ kid: key.kid, state: key.state, created_at: shown(key.created_at), current_since: shown(key.current_since), expires_at: shown(key.expires_at) }));
   const ring = listRingKeys(ringPlaceOf(config.security)).map(({ id, createdAt }, index, all) => ({ id, state: index === all.length - 1 ? 'seals' : 'opens', storage: used.includes(id), created_at: shown(createdAt) }));
-  if (json === true) return printJson({ signing, key_ring: ring });
+  if (json === true) return printJson({ signing, release, key_ring: ring });
   printTable(
     ['USE', 'KEY', 'STATE', 'CREATED', 'VERIFIES UNTIL'],
-    [...signing.map((key) => ['signing', key.kid, key.state, key.created_at ?? '', key.expires_at ?? '']), ...ring.map((key) => ['key ring', key.id, key.storage ? `${key.state}, used by storage` : key.state, key.created_at ?? '', ''])],
+    [...signing.map((key) => ['signing', key.kid, key.state, key.created_at ?? '', key.expires_at ?? '']), ...release.map((key) => ['release', key.key_id, key.state, key.created_at ?? '', '']), ...ring.map((key) => ['key ring', key.id, key.storage ? `${key.state}, used by storage` : key.state, key.created_at ?? '', ''])],
   );
 }
 
@@ -50,8 +52,9 @@ async function requireRing(config: Config, database: Database): Promise<RingPlac
 
 const isFile = ({ security }: Config): boolean => security.key_ring_text === undefined && security.key_ring_command.length === 0;
 
-async function rotate({ storage }: { storage?: true }, command: Command): Promise<void> {
+async function rotate({ storage, release }: { storage?: true; release?: true }, command: Command): Promise<void> {
   const config = await configured(command);
+  if (release === true) return rotateRelease(config);
   if (storage === true) return rotateStorage(config);
   const { systemClock: clock } = await import('../../kernel/clock.ts');
   const { createSigningKeys } = await import('../../oauth/keys.ts');
@@ -67,6 +70,21 @@ async function rotate({ storage }: { storage?: true }, command: Command): Promis
   });
   print(kid);
   say('It signs access tokens from now on, in running servers within a minute. The one before it verifies until the last token that it signed has expired.');
+}
+
+async function rotateRelease(config: Config): Promise<void> {
+  const { systemClock: clock } = await import('../../kernel/clock.ts');
+  const { createReleaseKeys } = await import('../../releases/release-keys.ts');
+  const { openKeyRing } = await import('../../security/key-ring.ts');
+  const keyId = await withCurrentDatabase(config, async (database) => {
+    const keyRing = await openKeyRing({ ...(await requireRing(config, database)), clock });
+    const rotated = await createReleaseKeys({ database, clock, keyRing }).rotate();
+    const record = await commandLineAudit();
+    await database.inTransaction((tx) => record(tx, { actor: commandLine, action: 'release_key.rotated', target: { kind: 'release_key', id: rotated } }));
+    return rotated;
+  });
+  print(keyId);
+  say('It signs releases from now on, in running servers within a minute. Clients learn of it from their next bootstrap, which the key before it signs too; build it into new clients ("tmcp keys list --json" has it).');
 }
 
 /**
@@ -105,7 +123,7 @@ async function add(_options: object, command: Command): Promise<void> {
 
 /** `tmcp keys` */
 export function addKeys(program: Command): void {
-  const keys = program.command('keys').summary('list, rotate or add keys').description('The keys that sign access tokens, which the database holds, sealed, and the key ring that seals them, which is a file beside it.');
+  const keys = program.command('keys').summary('list, rotate or add keys').description('The keys that sign access tokens and releases, which the database holds, sealed, and the key ring that seals them, which is a file beside it.');
   keys
     .command('list')
     .summary('list the keys, without what is secret')
@@ -117,8 +135,9 @@ export function addKeys(program: Command): void {
     .command('rotate')
     .summary('sign access tokens with the next key')
     .description('Makes the next signing key, which has been published for a while, the current one, and prints its id. The one before it goes on verifying until the last token that it signed has expired.')
+    .option('--release', 'sign releases of mini-apps with a new key')
     .option('--storage', 'seal what mini-apps store with a new key of the key ring')
-    .addHelpText('after', '\nExample: tmcp keys rotate\n          tmcp keys rotate --storage\nWith --storage it adds a key to the key ring, unless there is one that storage does not use yet, and has everything sealed anew; a server does that, and goes on where it stopped.')
+    .addHelpText('after', '\nExample: tmcp keys rotate\n          tmcp keys rotate --release\n          tmcp keys rotate --storage\nWith --storage it adds a key to the key ring, unless there is one that storage does not use yet, and has everything sealed anew; a server does that, and goes on where it stopped.')
     .action(rotate);
   keys
     .command('add')

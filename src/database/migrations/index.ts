@@ -11,6 +11,8 @@ import * as mfa from './0009-mfa.ts';
 import * as audit from './0010-audit.ts';
 import * as webhooks from './0011-webhooks.ts';
 import * as payments from './0012-payments.ts';
+import * as releases from './0014-releases.ts';
+import * as reviews from './0015-reviews.ts';
 import * as catalog from './0016-catalog.ts';
 import * as suspensions from './0018-suspensions.ts';
 import * as notices from './0019-notices.ts';
@@ -35,6 +37,8 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0010-audit': audit,
   '0011-webhooks': webhooks,
   '0012-payments': payments,
+  '0014-releases': releases,
+  '0015-reviews': reviews,
   '0016-catalog': catalog,
   '0018-suspensions': suspensions,
   '0019-notices': notices,

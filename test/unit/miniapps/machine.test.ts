@@ -3,7 +3,7 @@ import { advance, stateNames } from '../../../src/kernel/advance.ts';
 import { miniappMachine, type MiniAppCommand, type MiniAppStatus } from '../../../src/miniapps/machine.ts';
 import { onBothDatabases, openTestDatabase } from '../../support/databases.ts';
 
-const commands: MiniAppCommand[] = ['submit', 'withdraw', 'begin_review', 'approve', 'reject', 'publish', 'suspend', 'reinstate', 'retire'];
+const commands: MiniAppCommand[] = ['submit', 'withdraw', 'begin_review', 'approve', 'reject', 'appeal', 'publish', 'suspend', 'reinstate', 'retire'];
 /** Every legal step of specification section 9.2 and decision D11; all others are illegal. */
 const legal: Record<MiniAppStatus, Partial<Record<MiniAppCommand, MiniAppStatus>>> = {
   draft: { submit: 'submitted', retire: 'retired' },
@@ -11,7 +11,7 @@ const legal: Record<MiniAppStatus, Partial<Record<MiniAppCommand, MiniAppStatus>
   under_review: { approve: 'approved', reject: 'rejected', withdraw: 'draft' },
   approved: { publish: 'active', retire: 'retired' },
   active: { suspend: 'suspended', retire: 'retired' },
-  rejected: { submit: 'submitted', retire: 'retired' },
+  rejected: { submit: 'submitted', appeal: 'under_review', retire: 'retired' },
   suspended: { reinstate: 'active', retire: 'retired' },
   retired: {},
 };

@@ -1,0 +1,14 @@
+export { bundleRoutes } from './bundle-routes.ts';
+export { createLocalStore, createS3Store, type BundleStore } from './bundle-store.ts';
+export { createBundles, removalKind, type Bundles, type Upload } from './bundles.ts';
+export { createFollowers, nameOfActor, type StepDependencies, type VersionStep } from './followers.ts';
+export { announcer, createLifecycle, type CommandsFor, type Lifecycle } from './lifecycle.ts';
+export { versionMachine, type VersionState } from './machine.ts';
+export { releaseRoutes, registrarOf, appIn } from './routes.ts';
+export type { Version } from './types.ts';
+export { createVersions, type Versions } from './versions.ts';
+export { createReleaseKeys } from './release-keys.ts';
+export { updateRoutes } from './update-routes.ts';
+export { createUpdates } from './updates.ts';
+export { verifyRelease } from './verifier.ts';
+export { findNewest, findVersionById } from './version-repo.ts';
