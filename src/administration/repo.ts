@@ -12,17 +12,18 @@ export interface WaitingReview {
   readonly name: string;
   readonly status: MiniAppStatus;
   readonly registeredBy: string;
-  /** When it came to where it stands. */
+  /** When it was submitted. */
   readonly since: number;
 }
 
-/** Apps that wait for a verdict, longest first. */
+/** Apps that wait for a verdict, longest first; those in the store with a version that does. */
 export async function listWaiting(db: Queryable, limit: number): Promise<WaitingReview[]> {
   const rows = await db
-    .sql('miniapp')
-    .whereIn('status', ['submitted', 'under_review'])
-    .orderBy(['updated_at', 'miniapp_id'])
+    .sql('review')
+    .join('miniapp', 'miniapp.miniapp_id', 'review.miniapp_id')
+    .where('review.state', 'open')
+    .orderBy(['review.submitted_at', 'review.review_id'])
     .limit(limit)
-    .select<{ miniapp_id: string; name: string; status: MiniAppStatus; registered_by: string; updated_at: number }[]>('miniapp_id', 'name', 'status', 'registered_by', 'updated_at');
-  return rows.map((row) => ({ miniappId: row.miniapp_id, name: row.name, status: row.status, registeredBy: row.registered_by, since: row.updated_at }));
+    .select<{ miniapp_id: string; name: string; status: MiniAppStatus; registered_by: string; submitted_at: number }[]>('miniapp.miniapp_id', 'miniapp.name', 'miniapp.status', 'miniapp.registered_by', 'review.submitted_at');
+  return rows.map((row) => ({ miniappId: row.miniapp_id, name: row.name, status: row.status, registeredBy: row.registered_by, since: row.submitted_at }));
 }
