@@ -25,11 +25,15 @@ const listen = (server: Server, port: number, host: string): Promise<number> =>
   });
 
 /** Stops accepting, lets running requests finish, and cuts off what is left after `graceMs`. */
+const closeIdleEveryMs = 50;
 const closeServer = (server: Server, graceMs: number): Promise<void> =>
   new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    // A connection that is kept open would be answered on, again and again, for as long as its client asks.
+    const idle = setInterval(() => server.closeIdleConnections(), closeIdleEveryMs);
     server.close(() => {
       clearTimeout(cut);
+      clearInterval(idle);
       resolve();
     });
     server.closeIdleConnections();

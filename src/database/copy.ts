@@ -24,13 +24,19 @@ const isMigrators = (table: string): boolean => table.startsWith('schema_migrati
 const pageRows = 50;
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
+/** The same value on both databases; only one of them has booleans. */
+function plain(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return { bytes: value.toString('base64') };
+  return typeof value === 'boolean' ? Number(value) : (value ?? null);
+}
+
 /** Sums hashes of rows, so that the order in which they are read does not matter. */
 class Checksum {
   #sum = 0n;
   rows = 0;
 
   add(row: Row, columns: readonly string[]): void {
-    const text = JSON.stringify(columns.map((column) => (Buffer.isBuffer(row[column]) ? { bytes: row[column].toString('base64') } : (row[column] ?? null))));
+    const text = JSON.stringify(columns.map((column) => plain(row[column])));
     this.#sum = (this.#sum + createHash('sha256').update(text).digest().readBigUInt64BE()) % 2n ** 64n;
     this.rows += 1;
   }
@@ -42,7 +48,7 @@ class Checksum {
 
 /** Tables in an order in which each comes behind those that it refers to. */
 async function tablesInOrder(source: Queryable): Promise<string[]> {
-  const names = (await runSql<{ name: string }>(source, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)).map(({ name }) => name).filter((name) => !isMigrators(name));
+  const names = (await runSql<{ name: string }>(source, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)).map(({ name }) => name).filter((name) => !isMigrators(name) && !isSearch(name));
   const ordered: string[] = [];
   const place = async (table: string): Promise<void> => {
     if (ordered.includes(table)) return;
@@ -54,11 +60,18 @@ async function tablesInOrder(source: Queryable): Promise<string[]> {
   return ordered;
 }
 
+/** Each database searches texts in a way of its own: columns of the one that the other has not. */
+const searched: Readonly<Record<string, readonly string[]>> = { catalog_entry: ['search', 'search_id'] };
+/** SQLite's search, whose tables PostgreSQL has none of. */
+const isSearch = (table: string): boolean => table.startsWith('catalog_search');
+
 async function columnsOf(source: Queryable, target: Transaction, table: string): Promise<string[]> {
   const here = (await runSql<{ name: string }>(source, 'SELECT name FROM pragma_table_info(?)', [table])).map(({ name }) => name).sort();
   const there = (await runSql<{ name: string }>(target, 'SELECT column_name AS name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = ?', [table])).map(({ name }) => name).sort();
-  if (here.join() !== there.join()) throw new CopyRefused(`${table} has other columns in the target: is it of the same version?`);
-  return here;
+  const ofOne = searched[table] ?? [];
+  const common = here.filter((column) => !ofOne.includes(column));
+  if (common.join() !== there.filter((column) => !ofOne.includes(column)).join()) throw new CopyRefused(`${table} has other columns in the target: is it of the same version?`);
+  return common;
 }
 
 async function insertPage(target: Transaction, table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
@@ -73,12 +86,19 @@ async function insertPage(target: Transaction, table: string, columns: readonly 
 /** In the order in which rows were written: those that refer to others of their table come behind them. */
 async function copyTable(source: Queryable, target: Transaction, table: string, columns: readonly string[]): Promise<Checksum> {
   const checksum = new Checksum();
-  for (let after = 0; ; ) {
-    const rows = await runSql<Row & { row_id: number }>(source, `SELECT rowid AS row_id, ${columns.map(quoted).join(', ')} FROM ${quoted(table)} WHERE rowid > ? ORDER BY rowid LIMIT ?`, [after, pageRows]);
+  const [kind] = await runSql<{ wr: number }>(source, `SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?`, [table]);
+  const list = columns.map(quoted).join(', ');
+  // A table without row numbers is kept in the order of its primary key, and is small.
+  const read = (after: number, done: number): Promise<(Row & { row_id?: number })[]> =>
+    kind?.wr === 1
+      ? runSql(source, `SELECT ${list} FROM ${quoted(table)} LIMIT ? OFFSET ?`, [pageRows, done])
+      : runSql(source, `SELECT rowid AS row_id, ${list} FROM ${quoted(table)} WHERE rowid > ? ORDER BY rowid LIMIT ?`, [after, pageRows]);
+  for (let after = 0, done = 0; ; done += pageRows) {
+    const rows = await read(after, done);
     if (rows.length === 0) return checksum;
     for (const row of rows) checksum.add(row, columns);
     await insertPage(target, table, columns, rows);
-    after = rows.at(-1)!.row_id;
+    after = rows.at(-1)?.row_id ?? 0;
   }
 }
 
@@ -115,13 +135,17 @@ export async function copyDatabase(source: Queryable, target: Transaction): Prom
   if (there.length > 0) throw new CopyRefused(`the target is not empty: it has a table ${there[0]!.table_name}`);
   await migrateIn(target);
   const copied: CopiedTable[] = [];
-  for (const table of await tablesInOrder(source)) {
+  const tables = await tablesInOrder(source);
+  for (const [index, table] of tables.entries()) {
     const columns = await columnsOf(source, target, table);
     const sent = await copyTable(source, target, table, columns);
     const found = await checksumOf(target, table, columns);
     if (found.rows !== sent.rows || found.hex() !== sent.hex()) throw new CopyRefused(`${table} is not the same in the target: ${sent.rows} rows with checksum ${sent.hex()} became ${found.rows} with ${found.hex()}`);
     copied.push({ table, rows: sent.rows, checksum: sent.hex() });
+    // Triggers of the target have made rows of their own for the mini-apps: what comes is what the source has.
+    if (table === 'miniapp') for (const later of tables.slice(index + 1).filter((name) => name.startsWith('catalog_')).reverse()) await runSql(target, `DELETE FROM ${quoted(later)}`);
   }
+  await runSql(target, 'UPDATE catalog_entry SET search = catalog_text(miniapp) FROM miniapp WHERE miniapp.miniapp_id = catalog_entry.miniapp_id');
   await continueSequences(target);
   return copied;
 }

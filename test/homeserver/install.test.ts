@@ -103,7 +103,7 @@ describe('installing a mini-app on a real homeserver', () => {
   });
 
   it('invites a user again who left the notice room', async () => {
-    const notices = alice.received.find((event) => event.type === 'm.tween.miniapp.uninstalled')!.roomId!;
+    const notices = alice.received.find((event) => event.type === 'm.tween.miniapp.installed' && event.roomId !== roomId)!.roomId!;
     await alice.leave(notices);
     await call(server.url, 'DELETE', `/api/v1/store/apps/${APP}/install`, { token });
     await alice.waitForInvite((candidate) => candidate.roomId === notices);
