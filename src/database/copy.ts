@@ -88,7 +88,7 @@ async function copyTable(source: Queryable, target: Transaction, table: string, 
   const checksum = new Checksum();
   const [kind] = await runSql<{ wr: number }>(source, `SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?`, [table]);
   const list = columns.map(quoted).join(', ');
-  // A table without row numbers is kept in the order of its primary key, and is small.
+  // A table without row numbers is kept in the order of its primary key.
   const read = (after: number, done: number): Promise<(Row & { row_id?: number })[]> =>
     kind?.wr === 1
       ? runSql(source, `SELECT ${list} FROM ${quoted(table)} LIMIT ? OFFSET ?`, [pageRows, done])
