@@ -73,9 +73,9 @@ export class GroupCommit {
     }
   }
 
-  /** Whoever waits, or comes within a turn of the event loop. */
+  /** Whoever waits, or comes within two turns of the event loop: what a request leads to takes more than one. */
   async #next(): Promise<Member | undefined> {
-    if (this.#waiting.length === 0) await nextTurn();
+    for (let turn = 0; turn < 2 && this.#waiting.length === 0; turn += 1) await nextTurn();
     return this.#waiting.shift();
   }
 }
