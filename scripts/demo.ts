@@ -83,6 +83,7 @@ Try, in another terminal:
 
   # The administrator's side (the server's own configuration is in these variables)
   ${Object.entries(server.env)
+    .filter(([name]) => !name.startsWith('TMCP_RATE_LIMITS_'))
     .map(([name, value]) => `${name}=${value}`)
     .join(' ')} \\
     npm run --silent tmcp -- doctor

@@ -66,7 +66,8 @@ function readyLine(config: Config, port: number, app: App): string {
       : state === 'one_way'
         ? `homeserver ${config.homeserver.url} answers but does not reach this server or does not know it: run "tmcp doctor"`
         : `homeserver ${config.homeserver.url} is not reachable: Matrix events are queued until it is`;
-  return `ready: http://${host}:${port} as ${config.server.public_url}; ${missing}`;
+  const address = `http://${host}:${port}`;
+  return `ready: ${address === config.server.public_url ? address : `${address} as ${config.server.public_url}`}; ${missing}`;
 }
 
 /** Nothing that went wrong in one place may end the process: it is logged, and what waited for it fails by itself. */
