@@ -24,5 +24,5 @@ VOLUME /data
 EXPOSE 8627 9627
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=4 CMD ["node", "-e", "fetch('http://127.0.0.1:8627/health/live').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--disable-warning=DEP0060", "--max-semi-space-size=4", "src/cli/main.ts"]
+ENTRYPOINT ["node", "--disable-warning=DEP0060", "--max-semi-space-size=4", "src/cli/main.js"]
 CMD ["start"]

@@ -9,7 +9,8 @@ const rounds = 5;
 const settleMs = 5000;
 
 async function firstStart(): Promise<{ readyMs: number; residentMb: number }> {
-  const server = await prepareServer();
+  // Nothing is compiled yet.
+  const server = await prepareServer({ env: { NODE_DISABLE_COMPILE_CACHE: '1' } });
   const before = performance.now();
   await server.start();
   while (!readFileSync(server.logFile, 'utf8').includes('"ready: ')) await delay(5);

@@ -10,7 +10,7 @@ import { freePort, temporaryDirectory } from './temporary.ts';
 
 const START_LIMIT_MS = 20_000;
 const POLL_MS = 20;
-const realProgram = join(import.meta.dirname, '../../src/cli/main.ts');
+const realProgram = join(import.meta.dirname, '../../src/cli/main.js');
 
 /** Tokens of the registration file that ships for development; only loopback accepts them. */
 export const HS_TOKEN = 'development-only-hs-token-do-not-use-anywhere-else';

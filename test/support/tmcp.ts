@@ -14,7 +14,7 @@ export interface TmcpOptions {
   readonly cwd?: string;
 }
 
-const program = join(import.meta.dirname, '../../src/cli/main.ts');
+const program = join(import.meta.dirname, '../../src/cli/main.js');
 const LIMIT_MS = 60_000;
 
 /** Runs the real program in a process of its own, to its end. */

@@ -26,7 +26,7 @@ describe('deployment files', () => {
     const docker = read('Dockerfile');
     for (const [, from] of docker.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) for (const name of from!.split(' ')) expect(existsSync(new URL(name, root)), name).to.equal(true);
     expect(docker).to.match(/^USER node$/m).and.match(/^HEALTHCHECK /m).and.not.match(/npm (run|start)/);
-    expect(existsSync(new URL('src/cli/main.ts', root))).to.equal(true);
+    expect(existsSync(new URL('src/cli/main.js', root))).to.equal(true);
     // The public development tokens must not get into an image.
     expect(read('.dockerignore')).to.contain('registration.yaml');
     expect(docker).not.to.match(/COPY .*registration/);
