@@ -7,6 +7,7 @@ import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
 import { createWakes, type Database, type SharedWakes, type Transaction } from './database/index.ts';
 import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
+import type { PaymentProvider } from './external/index.ts';
 import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Authenticators, type Contract, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
@@ -52,6 +53,8 @@ export interface AppDependencies {
   readonly version: string;
   /** The user's factors, which confirm money; nobody has one when absent. */
   readonly proofs?: TermsProof;
+  /** Who moves money between wallets and accounts outside; as configured when absent. */
+  readonly provider?: PaymentProvider;
   /** Traces are passed on without one, and kept nowhere. */
   readonly tracer?: Tracer;
   /** Tests set this: an answer that the OpenAPI document does not allow becomes an error. */
@@ -295,6 +298,7 @@ function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, we
     ...{ ...deps, ...matrix, mfa, miniapps, webhooks, notices },
     botOf: async (miniappId) => (await bots.find(miniappId))?.userId,
     onPayment: (status) => metrics().countPayment(status),
+    onOrder: (kind, status) => metrics().countOrder(kind, status),
     proofs: deps.proofs ?? proofsOf(mfa),
     limitShareOf: limitShareOf(mfa, deps.config.mfa.lowered_limits_percent / 100),
   });

@@ -2,8 +2,8 @@ import type { Config } from './config/index.ts';
 import type { Queryable } from './database/index.ts';
 import type { UserId } from './kernel/ids.ts';
 import { exponentOf } from './kernel/money.ts';
-import { createMfa, readThresholds, requireAuthProof, type Method, type Mfa } from './mfa/index.ts';
-import type { TermsProof } from './wallet/index.ts';
+import { createMfa, readThresholds, requireAuthProof, type Method, type Mfa, type Terms } from './mfa/index.ts';
+import type { ActionProofTerms, MoneyTerms, TermsProof } from './wallet/index.ts';
 
 /** The wallet spells them as v1.9.0 section 7.2.1 does. */
 const walletNames: Readonly<Record<Method, string>> = { biometric: 'biometric', transaction_pin: 'pin', totp: 'otp' };
@@ -29,10 +29,12 @@ export function buildMfa(deps: Omit<Parameters<typeof createMfa>[0], 'options'> 
   });
 }
 
+const termsOf = (terms: MoneyTerms | ActionProofTerms): Terms => ('action' in terms ? { kind: 'action', ...terms } : { kind: 'payment', ...terms, exponent: exponentOf(terms.currency) });
+
 /** The factors as the wallet asks for them: proofs over terms as they are stored (decisions D6, D20). */
 export const proofsOf = (mfa: Mfa): TermsProof => ({
   methodsOf: async (userId) => (await mfa.methodsOf(userId)).map((method) => walletNames[method]),
-  prove: (userId, { id, recipient, amountMinor, currency }, authProof) => mfa.proveTerms({ userId, terms: { kind: 'payment', id, recipient, amountMinor, currency, exponent: exponentOf(currency) }, evidence: requireAuthProof(authProof) }),
+  prove: (userId, terms, authProof) => mfa.proveTerms({ userId, terms: termsOf(terms), evidence: requireAuthProof(authProof) }),
 });
 
 /** Which share of a user's limits counts just now: `lowered`, for a while after a factor was changed (decision D20). */

@@ -8,6 +8,7 @@ import { createListener, type ListenerOptions } from './http/index.ts';
 import { systemClock } from './kernel/clock.ts';
 import { errorText } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
+import { usesSandboxProvider } from './outside.ts';
 import { BridgeHomeserver } from './matrix/index.ts';
 import { createLog, metricsServer, openTracing } from './operations/index.ts';
 import { openKeyRing, ringPlaceOf } from './security/key-ring.ts';
@@ -137,5 +138,6 @@ export async function start(configFile: string | undefined): Promise<void> {
   });
   const port = await running;
   if (!isLoopbackHost(config.server.host) && config.server.public_url.startsWith('http://')) log.warn({}, 'public_url is not https');
+  if (usesSandboxProvider(config) && config.external.provider === 'sandbox') log.warn({}, 'external.provider is sandbox: whoever has a wallet can put play money into it, which it spends like any other');
   log.info({}, readyLine(config, port, app));
 }

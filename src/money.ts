@@ -1,5 +1,6 @@
 import type { Config } from './config/index.ts';
 import type { Database, Queryable, Transaction } from './database/index.ts';
+import type { Order, PaymentProvider } from './external/index.ts';
 import { createGifts, giftJobs, giftRoutes } from './gifts/index.ts';
 import type { Routes } from './http/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
@@ -13,6 +14,7 @@ import type { RoomCommand, RoomEvents, SharedRooms } from './matrix/port.ts';
 import type { Mfa } from './mfa/index.ts';
 import type { MiniApps } from './miniapps/index.ts';
 import type { Notices } from './notices/index.ts';
+import { buildExternal } from './outside.ts';
 import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type PaymentStatus } from './payments/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
@@ -24,7 +26,7 @@ export interface MoneyDependencies {
   readonly config: Config;
   readonly database: Database;
   readonly clock: Clock;
-  readonly keyRing: Pick<KeyRing, 'mac'>;
+  readonly keyRing: Pick<KeyRing, 'seal' | 'open' | 'mac'>;
   readonly queue: JobQueue;
   readonly events: RoomEvents;
   readonly names: OwnNames;
@@ -40,6 +42,9 @@ export interface MoneyDependencies {
   readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
   readonly onPayment: (status: PaymentStatus) => void;
   readonly notices: Pick<Notices, 'publish'>;
+  /** Who moves money between wallets and accounts outside, in place of the configured one. */
+  readonly provider?: PaymentProvider | undefined;
+  readonly onOrder: (kind: Order['kind'], status: Order['status']) => void;
 }
 
 /** The features that move money, put together. */
@@ -91,10 +96,11 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
   const gifts = createGifts({ ...deps, wallet, activation, mayHaveWallet, policy: { randomAlgorithm, maxCount, confirmMs: giftConfirm * 1000, lifetimeMs: giftLifetime * 1000 } });
   const payments = buildPayments(deps, wallet, mayHaveWallet);
+  const external = buildExternal({ ...deps, wallet, idempotency });
   return {
     wallet,
     commands: [paymentRequestCommand({ ...deps, payments })],
-    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments) },
+    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...external.jobs },
     routes: {
       ...walletRoutes({
       database,
@@ -109,6 +115,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
       ...transferRoutes({ database, transfers, wallet, idempotency }),
       ...giftRoutes({ gifts, idempotency, clock }),
       ...paymentRoutes({ database, clock, payments, wallet, idempotency }),
+      ...external.routes,
     },
     chores: [(tx, now) => idempotency.purge(tx, now)],
   };

@@ -909,6 +909,51 @@ export interface ConfigFile {
     consents_per_minute: number;
   };
   /**
+   * Accounts outside the wallet, fundings and withdrawals (sections 6.5 and 6.6).
+   */
+  external: {
+    /**
+     * Who moves money between wallets and accounts outside. sandbox moves none: it is play money that wallets can spend like any other, for trying things out. auto is sandbox where server.host and server.public_url are loopback, and none elsewhere.
+     */
+    provider: 'auto' | 'sandbox' | 'none';
+    /**
+     * How long a linked account, a funding or a withdrawal can be confirmed (D20).
+     */
+    confirm_seconds: number;
+    /**
+     * Hours for which a linked account can be verified.
+     */
+    verification_hours: number;
+    /**
+     * How often the verification of an account may be tried.
+     */
+    verification_attempts: number;
+    /**
+     * Most accounts that a user may have linked.
+     */
+    max_accounts: number;
+    /**
+     * The largest withdrawal that no administrator has to approve, in whole units of its currency.
+     */
+    approval_above: number;
+    /**
+     * How many administrators have to approve a larger one, each once.
+     */
+    approvals: number;
+    /**
+     * Hours for which a withdrawal waits for them before its money goes back.
+     */
+    approval_hours: number;
+    /**
+     * Seconds between two questions to a provider that has no answer yet.
+     */
+    ask_again_seconds: number;
+    /**
+     * Seconds that a provider may take for an answer; after that its outcome is unknown, and it is asked again.
+     */
+    provider_timeout_seconds: number;
+  };
+  /**
    * Live notices to users' devices: GET /api/v1/events.
    */
   events: {

@@ -2772,6 +2772,130 @@ export interface PaymentSentContent {
 }
 
 /**
+ * An account outside was linked to the wallet, verified or removed; in its user's notice room: specification section 6.5.
+ */
+export interface WalletExternalAccountContent {
+  msgtype: 'm.tween.money';
+  body: string;
+  external_account_id: string;
+  status: 'pending_verification' | 'verified' | 'failed' | 'removed';
+  account_type: 'bank_account' | 'card' | 'digital_wallet' | 'mobile_money';
+  last_four: string;
+  /**
+   * ISO 4217 code
+   */
+  currency: string;
+  /**
+   * Who moves the money; sandbox has no bank behind it
+   */
+  provider: string;
+  /**
+   * Whose it is
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  timestamp: string;
+  /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * Money from an account outside into the wallet, from its confirmation on, in its user's notice room: specification section 6.5.
+ */
+export interface WalletFundingContent {
+  msgtype: 'm.tween.money';
+  body: string;
+  funding_id: string;
+  status: 'processing' | 'completed' | 'failed';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. (decision D19)
+   */
+  amount: number | string;
+  /**
+   * The truth: minor units of the currency
+   */
+  amount_minor: number;
+  /**
+   * ISO 4217 code
+   */
+  currency: string;
+  transaction: {
+    txn_id?: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. (decision D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Whose it is
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who moves the money; sandbox has no bank behind it
+   */
+  provider: string;
+  external_account: {
+    external_account_id: string;
+    account_type: 'bank_account' | 'card' | 'digital_wallet' | 'mobile_money';
+    /**
+     * The end of its number; the rest is never shown
+     */
+    last_four: string;
+    [k: string]: unknown;
+  };
+  note?: string;
+  /**
+   * Why it failed
+   */
+  error_code?: string;
+  timestamp: string;
+  /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
  * Money from one person to another: specification section 7.2.8. Sent by the payments bot, once for each transfer, when it is confirmed.
  */
 export interface WalletP2PContent {
@@ -2889,6 +3013,90 @@ export interface WalletP2PStatusContent {
     status_text: string;
     [k: string]: unknown;
   };
+  timestamp: string;
+  /**
+   * The event that announced it
+   */
+  'm.relates_to'?: {
+    rel_type: 'm.reference';
+    event_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Identifies this delivery: the same in a repeat, if there ever is one
+   */
+  delivery_id: string;
+  [k: string]: unknown;
+}
+
+/**
+ * A withdrawal to an account outside, from its confirmation on, in its user's notice room: specification section 6.6.
+ */
+export interface WalletWithdrawalContent {
+  msgtype: 'm.tween.money';
+  body: string;
+  withdrawal_id: string;
+  status: 'pending_approval' | 'processing' | 'completed' | 'failed' | 'cancelled' | 'expired';
+  /**
+   * Whole units: an integer where it is whole, else a decimal string. (decision D19)
+   */
+  amount: number | string;
+  /**
+   * The truth: minor units of the currency
+   */
+  amount_minor: number;
+  /**
+   * ISO 4217 code
+   */
+  currency: string;
+  transaction: {
+    txn_id?: string;
+    /**
+     * Whole units: an integer where it is whole, else a decimal string. (decision D19)
+     */
+    amount?: number | string;
+    /**
+     * The truth: minor units of the currency
+     */
+    amount_minor?: number;
+    /**
+     * ISO 4217 code
+     */
+    currency?: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Whose it is
+   */
+  sender: {
+    /**
+     * A Matrix user id
+     */
+    user_id: string;
+    [k: string]: unknown;
+  };
+  /**
+   * Who moves the money; sandbox has no bank behind it
+   */
+  provider: string;
+  external_account: {
+    external_account_id: string;
+    account_type: 'bank_account' | 'card' | 'digital_wallet' | 'mobile_money';
+    /**
+     * The end of its number; the rest is never shown
+     */
+    last_four: string;
+    [k: string]: unknown;
+  };
+  note?: string;
+  /**
+   * Why it failed
+   */
+  error_code?: string;
+  /**
+   * Until when administrators can approve it
+   */
+  expires_at?: string;
   timestamp: string;
   /**
    * The event that announced it

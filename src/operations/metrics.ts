@@ -22,6 +22,8 @@ export interface Metrics {
   countJob(kind: string, outcome: string): void;
   /** A payment came into this state. */
   countPayment(state: string): void;
+  /** A funding or a withdrawal came into this state. */
+  countOrder(kind: string, state: string): void;
   countLimited(category: string, outcome: string): void;
   countSuspension(reason: string): void;
   countReceived(counts: { events: number; accepted: number; ephemeral: number }): void;
@@ -106,6 +108,7 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
   });
   const jobs = new Counter({ name: 'tmcp_job_attempts_total', help: 'Attempts of queued jobs by what they led to', labelNames: ['kind', 'outcome'], registers });
   const payments = new Counter({ name: 'tmcp_payments_total', help: 'Payments to mini-apps by the states that they came into', labelNames: ['state'], registers });
+  const orders = new Counter({ name: 'tmcp_external_orders_total', help: 'Fundings and withdrawals by the states that they came into', labelNames: ['kind', 'state'], registers });
   const received = new Counter({ name: 'tmcp_appservice_events_total', help: 'Events that the homeserver pushed', labelNames: ['concern'], registers });
   queueGauges(registers, database, clock);
   new Gauge({
@@ -135,6 +138,7 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),
     countJob: (kind, outcome) => jobs.inc({ kind, outcome }),
     countPayment: (state) => payments.inc({ state }),
+    countOrder: (kind, state) => orders.inc({ kind, state }),
     countLimited: (category, outcome) => limited.inc({ category, outcome }),
     countSuspension: (reason) => suspended.inc({ reason }),
     countReceived: ({ events, accepted, ephemeral }) => {

@@ -53,6 +53,8 @@ const renamed: readonly (readonly [table: string, column: string])[] = [
   ['gift_share', 'opened_by'],
   ['gift_member', 'user_id'],
   ['payment', 'payer'],
+  ['external_account', 'user_id'],
+  ['external_order', 'user_id'],
   // What the store counted goes on to be what its rows say.
   ['catalog_use', 'user_id'],
   ['catalog_rating', 'user_id'],
@@ -63,6 +65,10 @@ const silenced: readonly string[] = [
   'UPDATE wallet_history SET note = NULL, room_id = NULL WHERE user_id = ? OR from_user = ? OR to_user = ?',
   'UPDATE p2p_transfer SET note = NULL, reason = NULL, room_id = NULL WHERE payer = ? OR payee = ? OR payer = ?',
   'UPDATE payment SET room_id = NULL, excluded_device = NULL WHERE payer = ? OR payer = ? OR payer = ?',
+  `UPDATE external_account SET label = NULL, last_four = NULL, sealed = NULL, fingerprint = id, status = CASE status WHEN 'failed' THEN 'failed' ELSE 'removed' END, expires_at = NULL, ended_at = COALESCE(ended_at, created_at)
+   WHERE user_id = ? OR user_id = ? OR user_id = ?`,
+  'UPDATE withdrawal_approval SET note = NULL WHERE withdrawal_id IN (SELECT id FROM external_order WHERE user_id = ? OR user_id = ? OR user_id = ?)',
+  'UPDATE external_order SET note = NULL, error_message = NULL WHERE user_id = ? OR user_id = ? OR user_id = ?',
   `UPDATE gift SET message = NULL WHERE giver = ? OR recipient = ? OR giver = ?`,
 ];
 
@@ -72,13 +78,14 @@ export interface Erased {
 }
 
 /** What of a user's money is still under way: it must come to its end first. */
-export async function countUnsettled(tx: Transaction, userId: UserId): Promise<{ readonly transfers: number; readonly gifts: number; readonly payments: number }> {
-  const [row] = await runSql<{ transfers: number; gifts: number; payments: number }>(
+export async function countUnsettled(tx: Transaction, userId: UserId): Promise<{ readonly transfers: number; readonly gifts: number; readonly payments: number; readonly fundings_and_withdrawals: number }> {
+  const [row] = await runSql<{ transfers: number; gifts: number; payments: number; fundings_and_withdrawals: number }>(
     tx,
     `SELECT CAST((SELECT COUNT(*) FROM p2p_transfer WHERE (payer = ? OR payee = ?) AND status IN ('pending_authorization', 'pending_recipient_acceptance')) AS bigint) AS transfers,
             CAST((SELECT COUNT(*) FROM gift WHERE (giver = ? OR recipient = ?) AND status IN ('pending_authorization', 'active', 'partially_opened')) AS bigint) AS gifts,
-            CAST((SELECT COUNT(*) FROM payment WHERE payer = ? AND status IN ('pending_authorization', 'mfa_required', 'authorized', 'processing')) AS bigint) AS payments`,
-    [userId, userId, userId, userId, userId],
+            CAST((SELECT COUNT(*) FROM payment WHERE payer = ? AND status IN ('pending_authorization', 'mfa_required', 'authorized', 'processing')) AS bigint) AS payments,
+            CAST((SELECT COUNT(*) FROM external_order WHERE user_id = ? AND status IN ('pending_authorization', 'pending_approval', 'processing')) AS bigint) AS fundings_and_withdrawals`,
+    [userId, userId, userId, userId, userId, userId],
   );
   return row!;
 }

@@ -73,7 +73,7 @@ export function createUsers({ database, clock, audit, endSessions, setWalletFroz
       database.inTransaction(async (tx) => {
         await endSessions(tx, userId);
         const unsettled = await countUnsettled(tx, userId);
-        if (unsettled.transfers + unsettled.gifts + unsettled.payments > 0) throw new AppError('INVALID_STATE_TRANSITION', 'Money of this user is still under way: it must be settled or expire first', { details: { ...unsettled } });
+        if (Object.values(unsettled).some((count) => count > 0)) throw new AppError('INVALID_STATE_TRANSITION', 'Money of this user is still under way: it must be settled or expire first', { details: { ...unsettled } });
         const left = await listBalances(tx, userId);
         if (left.length > 0 && !forfeitBalance) throw invalidField('forfeit_balance', 'must be true: money is left in the wallet, and nobody could reach it any more');
         await uncountInstallations(tx, userId);

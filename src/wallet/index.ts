@@ -8,6 +8,6 @@ export { auditLedger, breaksOf, totalsOf, type Break, type BooksTotal } from './
 export { createAccounts } from './accounts.ts';
 export { createResolution } from './resolution.ts';
 export { readRoomId, readUserId, walletRoutes } from './routes.ts';
-export { mfaRequired, noFactors, requireProof, type JudgedProof, type MoneyTerms, type TermsProof } from './terms-proof.ts';
+export { mfaRequired, noFactors, requireProof, type ActionProofTerms, type JudgedProof, type MoneyTerms, type TermsProof } from './terms-proof.ts';
 export { reserveWalletId, setFrozen as setWalletFrozen } from './repo.ts';
 export { createActivationNotice, type ActivationNotice } from './activation.ts';

@@ -23,18 +23,19 @@ export const statusOf = ({ frozenAt, activatedAt }: Pick<WalletRecord, 'frozenAt
 
 /**
  * Who pays or is paid. A gift holds money between the two; `outside` is where credited money comes from; `sandbox` names whose play
- * money it is: that is no end of any balance and never meets real money (decision D23).
+ * money it is: that is no end of any balance and never meets real money (decision D23); `provider` names who moves money between
+ * wallets and accounts outside, and stands for that outside world: what went out less what came in.
  */
-export type Party = { readonly user: UserId } | { readonly miniapp: MiniAppId } | { readonly gift: string } | { readonly sandbox: UserId | MiniAppId } | { readonly outside: true };
+export type Party = { readonly user: UserId } | { readonly miniapp: MiniAppId } | { readonly gift: string } | { readonly sandbox: UserId | MiniAppId } | { readonly provider: string } | { readonly outside: true };
 
 /** What a movement is for. Each has its words in the history of those whom it concerns. */
-export type MovementCode = 'deposit' | 'p2p' | 'gift' | 'gift_share' | 'gift_return' | 'payment' | 'refund';
+export type MovementCode = 'deposit' | 'p2p' | 'gift' | 'gift_share' | 'gift_return' | 'payment' | 'refund' | 'funding' | 'withdrawal';
 
 export interface Movement extends Money {
   readonly from: Party;
   readonly to: Party;
   readonly code: MovementCode;
-  /** Id of the transfer, gift or payment that it belongs to. */
+  /** Id of the transfer, gift, payment, funding or withdrawal that it belongs to. */
   readonly ref: string;
   readonly note?: string | undefined;
   readonly roomId?: RoomId | undefined;

@@ -11,6 +11,12 @@ export interface MoneyTerms extends Money {
   readonly recipient: string;
 }
 
+/** What a proof is for that moves no money yet, but says where it may go: an account that is linked. Its words are signed as they are stored. */
+export interface ActionProofTerms {
+  readonly action: 'external.link';
+  readonly subject: string;
+}
+
 /** A proof that was judged good. Nothing has come of it until it is spent, in the transaction of what it allows. */
 export interface JudgedProof {
   /** @throws AppError when somebody was faster with the same proof */
@@ -25,7 +31,7 @@ export interface TermsProof {
    * Judges the `auth_proof` of a request. To be called outside of a transaction: a failed attempt counts whatever becomes of the request.
    * @throws AppError INVALID_SIGNATURE, INVALID_MFA_CREDENTIALS, MFA_LOCKED, DEVICE_NOT_REGISTERED, INVALID_REQUEST
    */
-  prove(userId: UserId, terms: MoneyTerms, authProof: Readonly<Record<string, unknown>>): Promise<JudgedProof>;
+  prove(userId: UserId, terms: MoneyTerms | ActionProofTerms, authProof: Readonly<Record<string, unknown>>): Promise<JudgedProof>;
 }
 
 const notRegistered = (): AppError => new AppError('DEVICE_NOT_REGISTERED', 'There is no PIN, authenticator or device key of yours to confirm with: register one first', { details: { available_methods: [] } });

@@ -23,6 +23,7 @@ const accountOf = (party: Party): AccountOwner => {
   if ('user' in party) return { kind: 'wallet', owner: party.user };
   if ('miniapp' in party) return { kind: 'merchant', owner: party.miniapp };
   if ('sandbox' in party) return { kind: 'external', owner: `sandbox:${party.sandbox}` };
+  if ('provider' in party) return { kind: 'external', owner: `provider:${party.provider}` };
   return 'gift' in party ? { kind: 'gift_escrow', owner: party.gift } : { kind: 'equity', owner: '' };
 };
 
@@ -35,6 +36,8 @@ const historyTypes: Readonly<Record<MovementCode, { readonly sent?: string; read
   gift_return: { received: 'gift_returned' },
   payment: { sent: 'payment_sent' },
   refund: { received: 'refund_received' },
+  funding: { received: 'funding' },
+  withdrawal: { sent: 'withdrawal' },
 };
 
 export const suspended = (): AppError => new AppError('USER_SUSPENDED', 'This account is suspended');

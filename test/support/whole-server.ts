@@ -40,7 +40,7 @@ export interface SharedState {
 
 const dayMs = 24 * 60 * 60_000;
 
-export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs' | 'log' | 'tracer'>> = {}, beside?: SharedState): Promise<WholeServer> {
+export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs' | 'provider' | 'log' | 'tracer'>> = {}, beside?: SharedState): Promise<WholeServer> {
   const directory = temporaryDirectory('whole');
   const port = await freePort();
   const identity = await startIdentityServers();

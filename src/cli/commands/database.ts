@@ -1,18 +1,12 @@
 import { Option, type Command } from 'commander';
-import type { CopiedTable, Transaction } from '../../database/index.ts';
-import type { Break } from '../../wallet/index.ts';
+import type { CopiedTable } from '../../database/index.ts';
+import { auditBooks } from '../books.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf } from '../options.ts';
 import { counted, printJson, printTable, say } from '../output.ts';
 
 const targetVariable = 'COPY_TO_DATABASE_URL';
-
-/** As `tmcp wallet audit`. */
-async function auditBooks(tx: Transaction): Promise<Break[]> {
-  const [{ auditLedger }, { auditTransfers }, { auditGifts }] = await Promise.all([import('../../wallet/index.ts'), import('../../transfers/index.ts'), import('../../gifts/index.ts')]);
-  return [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx))];
-}
 
 async function copy({ to, json }: { to?: string; json?: true }, command: Command): Promise<void> {
   const { loadConfig } = await import('../../config/index.ts');

@@ -4,6 +4,7 @@ import type { Database } from '../../database/index.ts';
 import type { UserId } from '../../kernel/ids.ts';
 import type * as Wallets from '../../wallet/index.ts';
 import { commandLine, commandLineAudit } from '../audit.ts';
+import { auditBooks } from '../books.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
 import { configFileOf, integer, shortName } from '../options.ts';
@@ -63,11 +64,8 @@ async function verify(user: string, level: number, _options: object, command: Co
 
 async function runAudit(database: Database): Promise<{ breaks: Wallets.Break[]; totals: Wallets.BooksTotal[] }> {
   const { inSnapshot } = await import('../../database/index.ts');
-  const { auditLedger, totalsOf } = await import('../../wallet/index.ts');
-  const { auditTransfers } = await import('../../transfers/index.ts');
-  const { auditGifts } = await import('../../gifts/index.ts');
-  const { auditPayments } = await import('../../payments/index.ts');
-  return inSnapshot(database, async (db) => ({ breaks: [...(await auditLedger(db)), ...(await auditTransfers(db)), ...(await auditGifts(db)), ...(await auditPayments(db))], totals: await totalsOf(db) }));
+  const { totalsOf } = await import('../../wallet/index.ts');
+  return inSnapshot(database, async (db) => ({ breaks: await auditBooks(db), totals: await totalsOf(db) }));
 }
 
 async function audit({ json }: { json?: true }, command: Command): Promise<void> {

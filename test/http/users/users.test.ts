@@ -1,10 +1,12 @@
 import { expect } from 'chai';
+import { auditExternal } from '../../../src/external/index.ts';
 import { auditLedger } from '../../../src/wallet/index.ts';
 import { auditTransfers } from '../../../src/transfers/index.ts';
 import { call, exchange, firstPartyToken, type ApiResponse } from '../../support/api.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { openEvents } from '../../support/event-stream.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
+import { confirmed, runJob, verifiedAccount } from '../external/support.ts';
 import { fakeProofs, proofOf, type FakeProofs } from '../wallet/fake-proofs.ts';
 import { funded, person, room, type Person } from '../wallet/support.ts';
 
@@ -27,7 +29,7 @@ onBothDatabases('users, for administrators', (databases) => {
     user = await funded(server, name);
   });
   afterEach(async () => {
-    expect([...(await auditLedger(server.database)), ...(await auditTransfers(server.database))]).to.deep.equal([]);
+    expect([...(await auditLedger(server.database)), ...(await auditTransfers(server.database)), ...(await auditExternal(server.database))]).to.deep.equal([]);
   });
   after(() => server.close());
 
@@ -106,9 +108,12 @@ onBothDatabases('users, for administrators', (databases) => {
       await payer.post(`/wallet/v1/p2p/${body.transfer_id}/confirm`, { auth_proof: proofOf({ id: body.transfer_id as string, amountMinor: 500, recipient: payee.userId }) });
     }
     const pending = await user.post('/wallet/v1/p2p/initiate', { recipient: other.userId, amount: 5, currency: 'USD', idempotency_key: 'k2', room_id: roomId });
+    const account = await verifiedAccount(server, user);
+    const withdrawal = await confirmed(user, account, 5);
     const refused = await admin('erase');
-    expect([refused.status, refused.body.error.code, refused.body.error.details]).to.deep.equal([409, 'INVALID_STATE_TRANSITION', { transfers: 1, gifts: 0, payments: 0 }]);
+    expect([refused.status, refused.body.error.code, refused.body.error.details]).to.deep.equal([409, 'INVALID_STATE_TRANSITION', { transfers: 1, gifts: 0, payments: 0, fundings_and_withdrawals: 1 }]);
     await user.post(`/wallet/v1/p2p/${pending.body.transfer_id}/cancel`);
+    await runJob(server, 'external_order.ask', withdrawal);
     expect((await admin('erase')).body.error.details[0].field).to.equal('forfeit_balance');
     expect((await call(server.url, 'GET', '/api/v1/storage/k', { token: app })).body.value, 'a refused erasure changed something').to.equal(1);
 
@@ -117,9 +122,10 @@ onBothDatabases('users, for administrators', (databases) => {
     const rows = Object.fromEntries((body.deleted as { table: string; rows: number }[]).map(({ table, rows: count }) => [table, count]));
     expect(rows).to.include({ storage_entry: 1, storage_mutation: 1, storage_space: 1, tep_session: 3, installation: 1 });
     expect(rows.notice).to.be.greaterThan(3);
-    expect(body.forfeited).to.deep.equal([{ currency: 'USD', amount: 1000 }]);
+    expect(body.forfeited).to.deep.equal([{ currency: 'USD', amount: 995 }]);
     // What others were told and answered is theirs, and is forgotten in its time.
     expect(await traces(user.userId)).to.deep.equal(['audit_entry', 'idempotency_key', 'job', 'job_stream', 'notice']);
+    expect(await server.database.sql('external_account').where({ id: account }).first('sealed', 'last_four', 'status')).to.deep.equal({ sealed: null, last_four: null, status: 'removed' });
     for (const table of ['idempotency_key', 'notice']) expect(await server.database.sql(table).where({ user_id: user.userId }), table).to.deep.equal([]);
     expect((await server.database.sql('miniapp').where({ miniapp_id: 'ma_tool' }).first<{ install_count: number }>('install_count')).install_count).to.equal(before);
     const history = await other.get('/wallet/v1/transactions');
