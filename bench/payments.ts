@@ -56,6 +56,7 @@ async function realPayments(directory: string) {
     sharedRooms: { requireShared: nothing, isKnownEncrypted: () => Promise.resolve(false) },
     factors: mfa,
     mayHaveWallet: () => true,
+    notices: { publish: () => {}, publishToApp: () => {} },
     isConfidential: () => Promise.resolve(false),
     tellMerchant: (tx, message) => webhooks.send(tx, message),
     webhookUrlOf: async (tx, id) => (await miniapps.webhookOf(id, tx))?.url,

@@ -41,7 +41,7 @@ export interface MoneyDependencies {
   readonly webhooks: Pick<Webhooks, 'send'>;
   readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
   readonly onPayment: (status: PaymentStatus) => void;
-  readonly notices: Pick<Notices, 'publish'>;
+  readonly notices: Pick<Notices, 'publish' | 'publishToApp'>;
   /** Who moves money between wallets and accounts outside, in place of the configured one. */
   readonly provider?: PaymentProvider | undefined;
   readonly onOrder: (kind: Order['kind'], status: Order['status']) => void;

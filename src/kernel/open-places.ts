@@ -24,10 +24,6 @@ export class OpenPlaces {
     return this.#taken;
   }
 
-  sessionIds(): readonly string[] {
-    return [...this.#perSession.keys()];
-  }
-
   has(sessionId: string): boolean {
     return this.#perSession.has(sessionId);
   }

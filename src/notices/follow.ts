@@ -42,7 +42,7 @@ async function news(stream: Stream, { database }: FollowDependencies): Promise<s
   // Of a full page there may be more; else everything up to the end that was seen before has been looked at.
   if (found.length === page) stream.wake();
   stream.cursor = found.length === page ? end : Math.max(last, end);
-  return found.filter(({ sessionId }) => sessionId !== asked.sessionId).map(({ kind, pos, body }) => eventText(kind, pos, body)).join('');
+  return found.filter(({ sessionId }) => sessionId === undefined || sessionId !== asked.sessionId).map(({ kind, pos, body }) => eventText(kind, pos, body)).join('');
 }
 
 /** The text of a stream, made as fast as it is taken. Ends by itself when the stream is over, or its token is not good any more. */

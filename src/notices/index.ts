@@ -1,2 +1,2 @@
-export { createNotices, type NewNotice, type Notices } from './notices.ts';
+export { createNotices, type AppNotice, type NewNotice, type Notices } from './notices.ts';
 export { noticeRoutes } from './routes.ts';

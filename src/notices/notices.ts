@@ -1,6 +1,6 @@
 import type { Database, Transaction } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
-import type { UserId } from '../kernel/ids.ts';
+import type { MiniAppId, UserId } from '../kernel/ids.ts';
 import { writeJson } from '../kernel/json-text.ts';
 import type { Log } from '../kernel/log.ts';
 import type { LoopReport } from '../kernel/loop-health.ts';
@@ -24,10 +24,19 @@ export interface NewNotice {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** `GET /api/v1/events`: live notices to a user's devices (decision D21). */
+/** Something that a mini-app's own server should hear of as it happens, in a feed of the app's own. */
+export interface AppNotice {
+  readonly miniappId: MiniAppId;
+  readonly kind: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** `GET /api/v1/events`: live notices to a user's devices, and to mini-apps' servers (decision D21). */
 export interface Notices {
   /** In the transaction of the change: it is told if and only if that commits, in the order of commits. */
   publish(tx: Transaction, notice: NewNotice): void;
+  /** The same for a mini-app's own server: nobody else hears of it. */
+  publishToApp(tx: Transaction, notice: AppNotice): void;
   /** A stream of server-sent events from now on, or from behind `lastEventId`. @throws AppError RATE_LIMIT_EXCEEDED, SERVICE_UNAVAILABLE (too many streams) */
   open(stream: NewStream): { readonly text: AsyncIterable<string>; readonly cut: AbortSignal };
   /** A chore: forgets what is older than is to be kept. */
@@ -64,19 +73,26 @@ export function createNotices(deps: NoticesDependencies): Notices {
   wakes.on('notices', (userIds) => streams.wake(userIds));
   wakes.on('sessions', (ids) => streams.suspect(ids));
 
+  const append = (tx: Transaction, row: NoticeRow): void => {
+    const buffered = buffers.get(tx);
+    if (buffered !== undefined) {
+      buffered.push(row);
+      return;
+    }
+    const rows = [row];
+    buffers.set(tx, rows);
+    tx.beforeCommit(key, () => appendNotices(tx, rows), rank);
+    tx.afterCommit(() => wakes.tell('notices', [...new Set(rows.map((one) => one.user_id))]));
+  };
+
   return {
     publish(tx, { userId, kind, audience, forHost = true, exceptSession, body }) {
       const now = clock.now();
-      const row: NoticeRow = { user_id: userId, kind, audience: audience ?? null, for_host: forHost ? 1 : 0, session_id: exceptSession ?? null, body: writeJson({ kind, at: isoTime(now), ...body }), created_at: now };
-      const buffered = buffers.get(tx);
-      if (buffered !== undefined) {
-        buffered.push(row);
-        return;
-      }
-      const rows = [row];
-      buffers.set(tx, rows);
-      tx.beforeCommit(key, () => appendNotices(tx, rows), rank);
-      tx.afterCommit(() => wakes.tell('notices', [...new Set(rows.map((one) => one.user_id))]));
+      append(tx, { user_id: userId, kind, audience: audience ?? null, for_host: forHost ? 1 : 0, session_id: exceptSession ?? null, body: writeJson({ kind, at: isoTime(now), ...body }), created_at: now });
+    },
+    publishToApp(tx, { miniappId, kind, body }) {
+      const now = clock.now();
+      append(tx, { user_id: miniappId, kind, audience: miniappId, for_host: 0, session_id: null, body: writeJson({ kind, at: isoTime(now), ...body }), created_at: now });
     },
     open: (stream) => streams.open(stream),
     tidyUp: (tx, now) => purgeNotices(tx, now - options.retentionMs, purgedAtOnce),

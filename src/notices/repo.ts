@@ -1,7 +1,8 @@
 import { insertRows, runSql, type Queryable, type Transaction } from '../database/index.ts';
-import type { UserId } from '../kernel/ids.ts';
+import type { MiniAppId, UserId } from '../kernel/ids.ts';
 
 export interface NoticeRow {
+  /** Whose feed it is in: a user's, or a mini-app's own, whose ids can't be confused. */
   readonly user_id: string;
   readonly kind: string;
   readonly audience: string | null;
@@ -20,9 +21,9 @@ export interface StoredNotice {
   readonly createdAt: number;
 }
 
-/** Who listens: whose notices, and of which part. */
+/** Who listens: whose notices, and of which part. A mini-app's server listens to the app's own feed. */
 export interface Ear {
-  readonly userId: UserId;
+  readonly userId: UserId | MiniAppId;
   /** A mini-app's id or a reserved audience. */
   readonly audience: string;
   readonly firstParty: boolean;

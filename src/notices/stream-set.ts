@@ -1,7 +1,10 @@
 import type { Ear } from './repo.ts';
 
 export interface NewStream extends Ear {
-  readonly sessionId: string;
+  /** Undefined for a mini-app's server, which calls with its secret or a token of its own. */
+  readonly sessionId: string | undefined;
+  /** Who of those that may have only so many streams: the session, or the client. */
+  readonly holder: string;
   /** The last event that the client has; undefined: from now on. */
   readonly lastEventId: number | undefined;
   /** Throws when the token has ceased to be good. */

@@ -56,7 +56,7 @@ export class Streams {
   open(asked: NewStream): { readonly text: AsyncIterable<string>; readonly cut: AbortSignal } {
     const { clock, options } = this.#deps;
     if (this.#stopped) throw new AppError('SERVICE_UNAVAILABLE', 'The server is stopping', { retryAfterMs: retryMs });
-    const stream = new Stream(asked, clock.now() + options.heartbeatMs, this.#places.take(asked.sessionId));
+    const stream = new Stream(asked, clock.now() + options.heartbeatMs, this.#places.take(asked.holder));
     this.#open.add(stream);
     this.#timer ??= setInterval(() => this.#tick(), options.pollIntervalMs).unref();
     return { text: { [Symbol.asyncIterator]: () => this.#textOf(stream) }, cut: stream.cut.signal };
@@ -138,11 +138,24 @@ export class Streams {
   /** What other processes did. */
   async #lookAround(): Promise<void> {
     const { database, clock, listLiveSessions } = this.#deps;
-    const live = await listLiveSessions(this.#places.sessionIds());
+    const sessions = this.#open.all().flatMap(({ asked: { sessionId } }) => sessionId ?? []);
+    const live = await listLiveSessions([...new Set(sessions)]);
     const last = await listLast(database, this.#open.userIds());
     for (const stream of this.#open.all()) {
-      if (!live.has(stream.asked.sessionId)) stream.end('session_over', clock.now());
+      const { sessionId } = stream.asked;
+      if (sessionId === undefined ? await this.#isShutOut(stream) : !live.has(sessionId)) stream.end('session_over', clock.now());
       else if ((last.get(stream.asked.userId) ?? 0) > stream.cursor) stream.wake();
+    }
+  }
+
+  /** Whether the secret or token of a mini-app's server has ceased to be good. */
+  async #isShutOut({ asked }: Stream): Promise<boolean> {
+    try {
+      await asked.checkAccess();
+      return false;
+    } catch (error) {
+      if (error instanceof AppError && error.status === 401) return true;
+      throw error;
     }
   }
 }

@@ -1,6 +1,7 @@
 import { isoTime } from '../kernel/clock.ts';
 import { amountNumber, amountText, eventAmounts, type Money } from '../kernel/money.ts';
 import type { OutboundEvent, Place } from '../matrix/port.ts';
+import type { AppNotice, NewNotice } from '../notices/index.ts';
 import type { Payment, Refund } from './types.ts';
 
 /** What is told of a payment: that it waits, goes on, or how it ended (specification sections 4.11.3 and 8.1.2). */
@@ -104,3 +105,25 @@ export function webhookData(told: Told, payment: Payment, now: number, refund?: 
     timestamp: isoTime(now),
   };
 }
+
+const noticed = ({ id, miniappId, status, amountMinor, refundedMinor, currency, merchantOrderId, sandbox }: Payment): Record<string, unknown> => ({
+  payment_id: id,
+  miniapp_id: miniappId,
+  status,
+  amount: amountNumber(amountMinor, currency),
+  currency,
+  ...(refundedMinor === 0 ? {} : { refunded_amount: amountNumber(refundedMinor, currency) }),
+  ...(merchantOrderId === undefined ? {} : { merchant_order_id: merchantOrderId }),
+  ...(sandbox ? { sandbox } : {}),
+});
+
+/** For the payer's devices: the host client's, and those on which the paying app is open (decision D21). */
+export const payerNotice = (payment: Payment): NewNotice => ({
+  userId: payment.payer,
+  kind: 'payment.updated',
+  audience: payment.miniappId,
+  body: { ...noticed(payment), role: 'payer', ...(payment.roomId === undefined ? {} : { room_id: payment.roomId }) },
+});
+
+/** For the mini-app's own server, which hears of all of its payments. */
+export const merchantNotice = (payment: Payment): AppNotice => ({ miniappId: payment.miniappId, kind: 'payment.updated', body: { ...noticed(payment), role: 'merchant', user_id: payment.payer } });

@@ -4,8 +4,9 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { MiniAppId, RoomId } from '../kernel/ids.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
+import type { Notices } from '../notices/index.ts';
 import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
-import { paymentEvent, webhookData, type Told } from './events.ts';
+import { merchantNotice, payerNotice, paymentEvent, webhookData, type Told } from './events.ts';
 import { paymentMachine, type PaymentCommand, type PaymentStatus } from './machine.ts';
 import { movePayment } from './repo.ts';
 import type { Payment, Refund } from './types.ts';
@@ -20,6 +21,8 @@ export interface RecordDependencies {
   /** Tells the mini-app's server, part of the transaction; `url` stands for the registered address. */
   readonly tellMerchant: (tx: Transaction, message: { readonly miniappId: MiniAppId; readonly event: string; readonly data: Readonly<Record<string, unknown>>; readonly url?: string | undefined }) => Promise<unknown>;
   readonly webhookUrlOf: (tx: Transaction, miniappId: MiniAppId) => Promise<string | undefined>;
+  /** The devices of the payer, and the mini-app's own server. */
+  readonly notices: Pick<Notices, 'publish' | 'publishToApp'>;
   /** After the commit: for the metrics. */
   readonly onMoved: (status: PaymentStatus) => void;
 }
@@ -37,7 +40,7 @@ export interface PaymentRecord {
 export const next = (payment: Payment, ...commands: readonly PaymentCommand[]): PaymentStatus => commands.reduce<PaymentStatus>((status, command) => advance<PaymentStatus>(paymentMachine, status, command), payment.status);
 
 export function createPaymentRecord(deps: RecordDependencies): PaymentRecord {
-  const { clock, events, sharedRooms, audit, tellMerchant, webhookUrlOf, onMoved } = deps;
+  const { clock, events, sharedRooms, audit, tellMerchant, webhookUrlOf, notices, onMoved } = deps;
 
   const note = async (tx: Transaction, payment: Payment, action: string, by: Actor): Promise<void> => {
     const { id, miniappId, amountMinor, currency, refundedMinor, sandbox, error, txnId } = payment;
@@ -47,6 +50,8 @@ export function createPaymentRecord(deps: RecordDependencies): PaymentRecord {
       target: { kind: 'payment', id },
       details: { miniapp_id: miniappId, payer: payment.payer, amount_minor: amountMinor, currency, ...(txnId === undefined ? {} : { txn_id: txnId }), ...(refundedMinor === 0 ? {} : { refunded_minor: refundedMinor }), ...(error === undefined ? {} : { error_code: error.code }), ...(sandbox ? { sandbox } : {}) },
     });
+    notices.publish(tx, payerNotice(payment));
+    notices.publishToApp(tx, merchantNotice(payment));
     tx.afterCommit(() => onMoved(payment.status));
   };
   const isHidden = async (tx: Transaction, { roomId, roomEncrypted }: { readonly roomId: RoomId | undefined; readonly roomEncrypted: boolean }): Promise<boolean> => roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));

@@ -31,10 +31,10 @@ export interface StreamEvent {
 
 const LIMIT_MS = 10_000;
 
-export async function openEvents(url: string, token: string | undefined, options: { readonly lastEventId?: number | string; readonly query?: string } = {}): Promise<EventStream> {
+export async function openEvents(url: string, token: string | undefined, options: { readonly lastEventId?: number | string; readonly query?: string; readonly headers?: Readonly<Record<string, string>> } = {}): Promise<EventStream> {
   const controller = new AbortController();
   const response = await fetch(`${url}/api/v1/events${options.query ?? ''}`, {
-    headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(options.lastEventId === undefined ? {} : { 'last-event-id': String(options.lastEventId) }) },
+    headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(options.lastEventId === undefined ? {} : { 'last-event-id': String(options.lastEventId) }), ...options.headers },
     signal: controller.signal,
   });
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;

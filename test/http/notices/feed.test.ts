@@ -36,7 +36,7 @@ onBothDatabases('the feed of notices', (databases) => {
     if (there !== here) await there.close();
   });
 
-  const open = (lastEventId?: number, audience = 'ma_a') => notices.open({ userId: alice, audience, firstParty: audience === 'tmcp_store', sessionId: 's', lastEventId, checkAccess: () => Promise.resolve() });
+  const open = (lastEventId?: number, audience = 'ma_a') => notices.open({ userId: alice, audience, firstParty: audience === 'tmcp_store', sessionId: 's', holder: 's', lastEventId, checkAccess: () => Promise.resolve() });
 
   it('is told in the order of commits and without gaps, whoever writes', async () => {
     const { text } = open();
