@@ -8,7 +8,7 @@ import { machineRoomRoutes } from './operations/index.ts';
 import type { Proxying } from './proxying/index.ts';
 import { auditRoutes, type Audit } from './security/audit/index.ts';
 import { createUsers, userRoutes } from './users/index.ts';
-import { setWalletFrozen } from './wallet/index.ts';
+import { setWalletFrozen, type WalletChanges } from './wallet/index.ts';
 
 export interface AdministrationDependencies {
   readonly database: Database;
@@ -17,10 +17,11 @@ export interface AdministrationDependencies {
   readonly audit: Pick<Audit, 'record'>;
   readonly oauth: OAuth;
   readonly proxying: Pick<Proxying, 'end'>;
+  readonly changes: Pick<WalletChanges, 'status'>;
 }
 
 /** What administrators do over HTTP with users, keys and queues, and what they see of the audit log. */
-export function administrationRoutes({ database, clock, wakes, audit, oauth, proxying }: AdministrationDependencies): Routes {
+export function administrationRoutes({ database, clock, wakes, audit, oauth, proxying, changes }: AdministrationDependencies): Routes {
   const users = createUsers({
     database,
     clock,
@@ -30,7 +31,11 @@ export function administrationRoutes({ database, clock, wakes, audit, oauth, pro
       await proxying.end(tx, { userId });
       return ended;
     },
-    setWalletFrozen: (tx, userId, reason) => setWalletFrozen(tx, userId, reason === undefined ? undefined : { at: clock.now(), reason }),
+    async setWalletFrozen(tx, userId, reason) {
+      const changed = await setWalletFrozen(tx, userId, reason === undefined ? undefined : { at: clock.now(), reason });
+      if (changed) changes.status(tx, userId);
+      return changed;
+    },
     onErased: () => wakes.tell('storage'),
   });
   return {

@@ -414,7 +414,7 @@ export function buildApp(deps: AppDependencies): App {
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
-  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...limits.routes, ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
+  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying, changes: money.changes }), ...limits.routes, ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
 
   const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, contract, limits, routes, authenticators });
 

@@ -14,12 +14,13 @@ import type { RoomCommand, RoomEvents, SharedRooms } from './matrix/port.ts';
 import type { Mfa } from './mfa/index.ts';
 import type { MiniApps } from './miniapps/index.ts';
 import type { Notices } from './notices/index.ts';
+import { appsGranted, usersWhoGranted } from './oauth/index.ts';
 import { buildExternal } from './outside.ts';
 import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type PaymentStatus } from './payments/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
-import { activationPage, createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet } from './wallet/index.ts';
+import { activationPage, balanceScope, createAccounts, createActivationNotice, createResolution, createWallet, createWalletChanges, levelsOf, reserveWalletId, walletChangeJobs, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet, type WalletChanges } from './wallet/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
 export interface MoneyDependencies {
@@ -50,6 +51,8 @@ export interface MoneyDependencies {
 /** The features that move money, put together. */
 export interface Money {
   readonly wallet: Wallet;
+  /** To be told of what becomes of wallets elsewhere. */
+  readonly changes: WalletChanges;
   readonly routes: Routes;
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** Asked for by posting events in rooms. */
@@ -85,7 +88,8 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const { config, database, clock, keyRing, names } = deps;
   const levels = levelsOf(config.wallet);
   const defaultCurrency = asCurrency(config.wallet.default_currency);
-  const wallet = createWallet({ database, clock, levels, defaultCurrency, limitShareOf: deps.limitShareOf });
+  const changes = createWalletChanges({ queue: deps.queue, clock, haveGranted: (db, userIds) => usersWhoGranted(db, userIds, balanceScope) });
+  const wallet = createWallet({ database, clock, levels, defaultCurrency, limitShareOf: deps.limitShareOf, changes: changes });
   const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
   const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
   const activationMark = (walletId: string): string => keyRing.mac('activation-url', walletId);
@@ -99,12 +103,13 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const external = buildExternal({ ...deps, wallet, idempotency });
   return {
     wallet,
+    changes,
     commands: [paymentRequestCommand({ ...deps, payments })],
-    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...external.jobs },
+    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...external.jobs, ...walletChangeJobs({ appsOf: (db, userId) => appsGranted(db, userId, balanceScope), send: (tx, message) => deps.webhooks.send(tx, message) }) },
     routes: {
       ...walletRoutes({
       database,
-      accounts: createAccounts({ database, clock, wallet, defaultCurrency, record }),
+      accounts: createAccounts({ database, clock, wallet, defaultCurrency, record, changes: changes }),
       resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
       activationUrl,
       walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),

@@ -120,7 +120,14 @@ function transactionOf(sql: Knex.Transaction, dialect: Dialect) {
     afterCommit: (hook) => void committed.push(hook),
   };
   const runLast = async (): Promise<void> => {
-    for (const { hook } of [...last.values()].sort((a, b) => a.rank - b.rank)) await hook();
+    const ran = new Set<object>();
+    // A hook may ask for one of a higher rank, as who queues work does.
+    for (;;) {
+      const [next] = [...last].filter(([key]) => !ran.has(key)).sort(([, a], [, b]) => a.rank - b.rank);
+      if (next === undefined) return;
+      ran.add(next[0]);
+      await next[1].hook();
+    }
   };
   return { tx, runLast, committed };
 }

@@ -1,11 +1,24 @@
-import type { Queryable, Transaction } from '../database/index.ts';
-import type { UserId } from '../kernel/ids.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
+import { asMiniAppId, asUserId, type MiniAppId, type UserId } from '../kernel/ids.ts';
 
 export type GrantState = 'granted' | 'denied' | 'revoked';
 
 /** The scopes that the user has granted to the mini-app and not withdrawn. */
 export async function grantedScopes(db: Queryable, userId: UserId, miniappId: string): Promise<Set<string>> {
   return new Set(await db.sql('scope_grant').where({ user_id: userId, miniapp_id: miniappId, state: 'granted' }).pluck<string[]>('scope'));
+}
+
+/** Those of the users who have granted the scope to any mini-app. */
+export async function usersWhoGranted(db: Queryable, userIds: readonly UserId[], scope: string): Promise<UserId[]> {
+  if (userIds.length === 0) return [];
+  const rows = await runSql<{ user_id: string }>(db, `SELECT DISTINCT user_id FROM scope_grant WHERE user_id IN (${userIds.map(() => '?').join(', ')}) AND scope = ? AND state = 'granted' ORDER BY user_id`, [...userIds, scope]);
+  return rows.map((row) => asUserId(row.user_id));
+}
+
+/** The mini-apps to which the user has granted the scope. */
+export async function appsGranted(db: Queryable, userId: UserId, scope: string): Promise<MiniAppId[]> {
+  const rows = await runSql<{ miniapp_id: string }>(db, `SELECT miniapp_id FROM scope_grant WHERE user_id = ? AND scope = ? AND state = 'granted' ORDER BY miniapp_id`, [userId, scope]);
+  return rows.map((row) => asMiniAppId(row.miniapp_id));
 }
 
 /** Remembers the user's last answer for each scope; when an earlier, different one was given stays known. */

@@ -36,7 +36,7 @@ export { oauthRoutes } from './routes.ts';
 export type { Middleware } from './middleware.ts';
 export { scopeDefinitions, type ScopeDefinition, type Sensitivity } from './scopes.ts';
 export type { ProofMethod, SessionOrigin } from './session-repo.ts';
-export { grantedScopes } from './consent-repo.ts';
+export { appsGranted, grantedScopes, usersWhoGranted } from './consent-repo.ts';
 export { purgeExpired } from './cleanup-repo.ts';
 
 /** Whose sessions end; every field that is given must fit, and one must be given. */

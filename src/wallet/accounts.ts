@@ -4,6 +4,7 @@ import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Currency } from '../kernel/money.ts';
 import type { RecordWalletChange } from './administration.ts';
+import type { WalletChanges } from './changes.ts';
 import { listAccounts } from './ledger/repo.ts';
 import { availableIn } from './ledger/ledger.ts';
 import { windowsAt, type Limits } from './levels.ts';
@@ -50,13 +51,14 @@ export interface AccountsDependencies {
   readonly wallet: Wallet;
   readonly defaultCurrency: Currency;
   readonly record: RecordWalletChange;
+  readonly changes?: Pick<WalletChanges, 'status'>;
 }
 
 /** The level that activation gives: documents are not looked at by this server, so that more takes an administrator. */
 const levelOnActivation = 1;
 
 export function createAccounts(deps: AccountsDependencies): Accounts {
-  const { database, clock, wallet, defaultCurrency, record } = deps;
+  const { database, clock, wallet, defaultCurrency, record, changes } = deps;
 
   const standingOf = async (record: WalletRecord): Promise<Standing> => {
     const accounts = await listAccounts(database, { kind: 'wallet', owner: record.userId });
@@ -77,6 +79,7 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
     if (walletId !== undefined && walletId !== ownId) throw new AppError('NOT_FOUND', 'No such wallet');
     if (frozenAt !== undefined) throw suspended();
     if (!(await markActivated(tx, userId, levelOnActivation, termsVersion, clock.now()))) throw new AppError('INVALID_STATE_TRANSITION', 'The account is active already');
+    changes?.status(tx, userId);
     await record(tx, 'wallet.activated', userId, { terms_version: termsVersion });
   };
 

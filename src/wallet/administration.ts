@@ -4,6 +4,7 @@ import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import type { Money } from '../kernel/money.ts';
 import { highestLevel } from './levels.ts';
+import type { WalletChanges } from './changes.ts';
 import type { Wallet } from './port.ts';
 import { setFrozen, setLevel } from './repo.ts';
 
@@ -27,14 +28,16 @@ export interface WalletAdministrationDependencies {
   readonly clock: Clock;
   readonly wallet: Wallet;
   readonly record: RecordWalletChange;
+  readonly changes?: Pick<WalletChanges, 'status'>;
 }
 
-export function createWalletAdministration({ database, clock, wallet, record }: WalletAdministrationDependencies): WalletAdministration {
+export function createWalletAdministration({ database, clock, wallet, record, changes }: WalletAdministrationDependencies): WalletAdministration {
   /** Changes a wallet that is there. @throws AppError NOT_FOUND; INVALID_STATE_TRANSITION with `otherwise` when the change says no */
   const change = (userId: UserId, work: (tx: Transaction) => Promise<boolean>, otherwise: string, [action, details]: readonly [string, Readonly<Record<string, unknown>>]): Promise<void> =>
     database.inTransaction(async (tx) => {
       if ((await wallet.find(userId, tx)) === undefined) throw new AppError('NOT_FOUND', `${userId} has no wallet`);
       if (!(await work(tx))) throw new AppError('INVALID_STATE_TRANSITION', otherwise);
+      if (action !== 'wallet.verified') changes?.status(tx, userId);
       await record(tx, action, userId, details);
     });
   return {

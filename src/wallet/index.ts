@@ -5,6 +5,7 @@ export { createWallet, type WalletDependencies } from './wallet.ts';
 export { createWalletAdministration, type RecordWalletChange, type WalletAdministration } from './administration.ts';
 export { levelsOf, highestLevel, type LevelTable } from './levels.ts';
 export { auditLedger, breaksOf, totalsOf, type Break, type BooksTotal } from './ledger/audit-repo.ts';
+export { balanceScope, createWalletChanges, walletChangeJobs, type WalletChanges } from './changes.ts';
 export { createAccounts } from './accounts.ts';
 export { createResolution } from './resolution.ts';
 export { readRoomId, readUserId, walletRoutes } from './routes.ts';

@@ -3,9 +3,10 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import { amountNumber, type Currency, type Money } from '../kernel/money.ts';
+import type { WalletChanges } from './changes.ts';
 import { insertHistory, setHistoryStatus, type HistoryEntry, type HistoryStatus } from './history-repo.ts';
 import { availableIn, createLedger, insufficient, type Ledger } from './ledger/ledger.ts';
-import { findAccount, findOwner, findTransfer, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
+import { findAccount, findOwner, findTransfer, findUserOf, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
 import { limitsOf, maySendAt, windowsAt, type LevelTable, type Limits, type LimitWindow, type Period } from './levels.ts';
 import { statusOf, type Movement, type MovementCode, type Party, type Wallet, type WalletRecord } from './port.ts';
 import { countTowardsLimits, endReservation, findLimitUsage, findWallet, giveBackUse, holdWallets, insertWallet, reserveWalletId } from './repo.ts';
@@ -15,6 +16,8 @@ export interface WalletDependencies {
   readonly clock: Clock;
   readonly levels: LevelTable;
   readonly defaultCurrency: Currency;
+  /** Who is to hear of changes of balances; nobody when absent. */
+  readonly changes?: Pick<WalletChanges, 'balance'>;
   /** Which share of the limits counts for a user just now: less for a while after a factor was changed (decision D20). All of them when absent. */
   readonly limitShareOf?: (userId: UserId, db: Queryable) => Promise<number>;
 }
@@ -110,11 +113,13 @@ class LedgerWallet implements Wallet {
 
   async capture(tx: Transaction, holdId: string): Promise<void> {
     const hold = await this.#ledger.post(tx, holdId);
+    await this.#noteBalance(tx, hold.credit, hold);
     await this.#settle(tx, hold, true, 'completed');
   }
 
   async release(tx: Transaction, holdId: string, outcome: 'cancelled' | 'rejected' | 'expired'): Promise<void> {
     const hold = await this.#ledger.void(tx, holdId);
+    await this.#noteBalance(tx, hold.debit, hold);
     await this.#settle(tx, hold, false, outcome);
   }
 
@@ -127,9 +132,24 @@ class LedgerWallet implements Wallet {
     const payer = await this.#prepare(tx, movement);
     const transfer = await this.#ledger[how](tx, this.#entryOf(movement));
     if (payer !== undefined) await this.#count(tx, payer.limits, payer.wallet.userId, transfer, how === 'transfer' ? 'used' : 'reserved');
+    this.#noteBalances(tx, movement, how);
     if (movement.undoes !== undefined) await this.#giveBackLimits(tx, movement.undoes, transfer.amountMinor);
     await insertHistory(tx, historyOf(movement, transfer, how === 'transfer' ? 'completed' : 'pending'));
     return transfer.id;
+  }
+
+  #noteBalances(tx: Transaction, { from, to, amountMinor, currency }: Movement, how: 'transfer' | 'hold'): void {
+    const { changes } = this.#deps;
+    if ('user' in from) changes?.balance(tx, from.user, { amountMinor: -amountMinor, currency });
+    if ('user' in to && how === 'transfer') changes?.balance(tx, to.user, { amountMinor, currency });
+  }
+
+  /** What a hold that ended gives to one of its accounts, where that is a user's. */
+  async #noteBalance(tx: Transaction, accountId: string, money: Money): Promise<void> {
+    const { changes } = this.#deps;
+    if (changes === undefined) return;
+    const userId = await findUserOf(tx, accountId);
+    if (userId !== undefined) changes.balance(tx, userId, { amountMinor: money.amountMinor, currency: money.currency });
   }
 
   async #giveBackLimits(tx: Transaction, txnId: string, amountMinor: number): Promise<void> {

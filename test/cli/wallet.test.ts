@@ -57,6 +57,14 @@ describe('tmcp wallet, beside a running server', function () {
     }, { description: `the entries; at first: ${stdout}`, timeoutMs: 20_000 });
   });
 
+  it('has the running server tell the mini-apps that may see the balance', async () => {
+    const database = openDatabase({ url: server.env.TMCP_DATABASE_URL!, poolSize: 1, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
+    await database.sql('scope_grant').insert({ user_id: '@carl:hs.test', miniapp_id: 'ma_watcher', scope: 'wallet:balance', state: 'granted', method: 'test', granted_at: 1 });
+    for (const user of ['@carl:hs.test', '@dora:hs.test']) await run('credit', user, '3', 'EUR');
+    await eventually(async () => expect(await database.sql('job').where({ kind: 'wallet.updated' }).pluck<string[]>('state')).to.deep.equal(['done']), { description: 'the server has told, once' });
+    await database.close();
+  });
+
   it('passes an audit of books in order, and fails one of books that are not', async () => {
     const good = await run('audit');
     expect(good.code).to.equal(0);

@@ -27,14 +27,18 @@ async function administer<T>(command: Command, user: string, work: (administrati
   const config = await configured(command);
   if (config.wallet.adapter !== 'ledger') throw new CommandFailed('the money is kept by a wallet service of your own (wallet.adapter): this is for the embedded ledger');
   const userId = await userFrom(user, config.homeserver.domain);
-  const { createWallet, createWalletAdministration, levelsOf } = await import('../../wallet/index.ts');
+  const { balanceScope, createWallet, createWalletAdministration, createWalletChanges, levelsOf } = await import('../../wallet/index.ts');
+  const { createJobQueue } = await import('../../jobs/index.ts');
+  const { usersWhoGranted } = await import('../../oauth/consent-repo.ts');
   const { systemClock: clock } = await import('../../kernel/clock.ts');
   const { asCurrency } = await import('../../kernel/money.ts');
   return withCurrentDatabase(config, async (database) => {
     const audit = await commandLineAudit();
     const record: Wallets.RecordWalletChange = (tx, action, target, details) => audit(tx, { actor: commandLine, action, target: { kind: 'user', id: target }, details });
-    const wallet = createWallet({ database, clock, levels: levelsOf(config.wallet), defaultCurrency: asCurrency(config.wallet.default_currency) });
-    return work(createWalletAdministration({ database, clock, wallet, record }), userId);
+    // The running server tells mini-apps of it.
+    const changes = createWalletChanges({ queue: createJobQueue(clock), clock, haveGranted: (db, userIds) => usersWhoGranted(db, userIds, balanceScope) });
+    const wallet = createWallet({ database, clock, levels: levelsOf(config.wallet), defaultCurrency: asCurrency(config.wallet.default_currency), changes });
+    return work(createWalletAdministration({ database, clock, wallet, record, changes }), userId);
   });
 }
 

@@ -172,9 +172,15 @@ export async function findTransfer(db: Queryable, id: string): Promise<LedgerTra
   return row === undefined ? undefined : transferFromRow(row);
 }
 
-/** Whose wallet the account is. Throws for an account that is no user's. */
-export async function findOwner(db: Queryable, accountId: string): Promise<UserId> {
+/** Whose wallet the account is; undefined for an account that is no user's. */
+export async function findUserOf(db: Queryable, accountId: string): Promise<UserId | undefined> {
   const row = await db.sql<AccountRow>('ledger_account').where({ id: accountId, kind: 'wallet' }).first('owner');
-  if (row === undefined) throw new Error(`${accountId} is no user's account`);
-  return asUserId(row.owner);
+  return row === undefined ? undefined : asUserId(row.owner);
+}
+
+/** The same of an account that can only be a user's. */
+export async function findOwner(db: Queryable, accountId: string): Promise<UserId> {
+  const owner = await findUserOf(db, accountId);
+  if (owner === undefined) throw new Error(`${accountId} is no user's account`);
+  return owner;
 }
