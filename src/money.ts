@@ -6,12 +6,11 @@ import type { Routes } from './http/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import type { JobKind, JobQueue } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
-import { invalidField } from './kernel/errors.ts';
 import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
 import { asCurrency } from './kernel/money.ts';
 import type { OwnNames } from './matrix/index.ts';
 import type { RoomCommand, RoomEvents, SharedRooms } from './matrix/port.ts';
-import type { Mfa } from './mfa/index.ts';
+import { requesterOfSession, type Mfa } from './mfa/index.ts';
 import type { MiniApps } from './miniapps/index.ts';
 import type { Notices } from './notices/index.ts';
 import { appsGranted, usersWhoGranted } from './oauth/index.ts';
@@ -36,8 +35,8 @@ export interface MoneyDependencies {
   /** As the wallet asks: less than 1 for a while after a factor was changed. */
   readonly limitShareOf: (userId: UserId, db: Queryable) => Promise<number>;
   readonly audit: Pick<Audit, 'record'>;
-  /** Payments take the signatures of registered devices, and challenges. */
-  readonly mfa: Pick<Mfa, 'proveTerms' | 'challenges'>;
+  /** Payments take the signatures of registered devices, and challenges; an activation may bring the first PIN. */
+  readonly mfa: Pick<Mfa, 'proveTerms' | 'challenges' | 'pins'>;
   readonly miniapps: MiniApps;
   readonly webhooks: Pick<Webhooks, 'send'>;
   readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
@@ -114,7 +113,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
       activationUrl,
       walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),
       defaultCurrency,
-      enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
+      prepareFirstPin: (principal, pin, field) => deps.mfa.pins.prepareFirst(requesterOfSession(principal), pin, field),
       }),
       ...activationPage(activationMark),
       ...transferRoutes({ database, transfers, wallet, idempotency }),

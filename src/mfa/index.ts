@@ -5,5 +5,5 @@ export { readAuthProof, readEvidence, requireAuthProof } from './evidence.ts';
 export { createMfa, type Mfa, type MfaOptions } from './mfa.ts';
 export type { MethodOnWire } from './methods.ts';
 export { readThresholds, type MfaReason } from './policy.ts';
-export { mfaRoutes } from './routes.ts';
+export { mfaRoutes, requesterOfSession } from './routes.ts';
 export type { ActionTerms, Evidence, Method, PaymentTerms, Proof, Terms } from './types.ts';

@@ -1,10 +1,10 @@
 import type { Database, Transaction } from '../database/index.ts';
 import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { AppError } from '../kernel/errors.ts';
+import { AppError, invalidField } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import type { Changes } from './changes.ts';
-import { lockUser } from './factor-repo.ts';
+import { listEnrolled, lockUser } from './factor-repo.ts';
 import { findPendingReset, insertPinReset, settleReset } from './pin-repo.ts';
 import type { GivenPin, Pins } from './pins.ts';
 import type { Evidence, Requester } from './types.ts';
@@ -22,6 +22,11 @@ export interface PinChangesDependencies {
 export interface PinChanges {
   /** Sets the first PIN, or another one. Throws INVALID_REQUEST for a weak one, and what `Changes.permit` throws. */
   set(requester: Requester, given: GivenPin, evidence: Evidence | undefined): Promise<{ readonly isNew: boolean; readonly limitsLoweredUntil: number | undefined }>;
+  /**
+   * The first PIN, as part of something else: what is returned sets it in that transaction, and throws MFA_REQUIRED when another factor was
+   * enrolled meanwhile. Throws INVALID_REQUEST naming `field` for a weak one and for who has a factor already, FRESH_SIGN_IN_REQUIRED.
+   */
+  prepareFirst(requester: Requester, pin: string, field: string): Promise<(tx: Transaction) => Promise<void>>;
   /**
    * Asks for another PIN without knowing the old one: it takes effect later, unless it is cancelled. Throws
    * FRESH_SIGN_IN_REQUIRED, NOT_FOUND without a PIN, ALREADY_EXISTS when one waits already.
@@ -58,6 +63,19 @@ export function createPinChanges({ database, clock, queue, changes, pins, resetM
         const limitsLoweredUntil = await changes.record(tx, { userId, factor: 'pin', change: isNew ? 'added' : 'changed', allowedBy: permission.allowedBy });
         return { isNew, limitsLoweredUntil };
       });
+    },
+
+    async prepareFirst(requester, pin, field) {
+      const { userId } = requester;
+      const digest = await pins.acceptable({ pin }, field);
+      if ((await listEnrolled(database, userId)).length > 0) throw invalidField(field, 'is taken as the first factor only, and this user has one: it is changed at its own endpoint, with a proof');
+      const permission = await changes.permit(requester, { kind: 'action', action: 'mfa.pin.set', subject: userId }, undefined);
+      const stored = await pins.hash(userId, digest);
+      return async (tx) => {
+        await permission.use(tx);
+        await pins.save(tx, userId, stored);
+        await changes.record(tx, { userId, factor: 'pin', change: 'added', allowedBy: permission.allowedBy });
+      };
     },
 
     async requestReset(requester, given) {

@@ -23,9 +23,10 @@ export type JudgeOf = (userId: UserId) => Promise<(guess: string) => Promise<Spe
 export interface Pins {
   /**
    * The SHA-256 digest, in hex, of a PIN that may be set; given as digits or, by `hashed_pin` or as 64 hex digits, as that digest
-   * (decision D7). Throws INVALID_REQUEST naming the field for one that is too short, a run or a repeat, in whatever form.
+   * (decision D7). Throws INVALID_REQUEST naming the field, `field` where it has another name, for one that is too short, a run or a
+   * repeat, in whatever form.
    */
-  acceptable(given: GivenPin): Promise<string>;
+  acceptable(given: GivenPin, field?: string): Promise<string>;
   /** What is stored of a PIN: argon2id, with a salt of its own, over the digest keyed with the ring. */
   hash(userId: UserId, digest: string): Promise<string>;
   /** Of digests. */
@@ -61,9 +62,9 @@ export function createPins({ database, clock, keyRing, minLength }: PinsDependen
   const keyed = (userId: UserId, digest: string): string => keyRing.mac('mfa-pin', JSON.stringify([userId, digest]));
 
   return {
-    async acceptable({ pin, hashed_pin: hashedPin }) {
+    async acceptable({ pin, hashed_pin: hashedPin }, named) {
       if ((pin === undefined) === (hashedPin === undefined)) throw invalidField('pin', 'exactly one of pin and hashed_pin is required');
-      const field = pin === undefined ? 'hashed_pin' : 'pin';
+      const field = named ?? (pin === undefined ? 'hashed_pin' : 'pin');
       const text = pin ?? hashedPin ?? '';
       if (!digestForm.test(text)) {
         const weakness = pin === undefined ? 'must be the SHA-256 of the PIN as 64 hex digits' : weaknessOf(text, minLength);

@@ -1,4 +1,4 @@
-import { answer, principalOf, type ApiRequest, type Routes } from '../http/index.ts';
+import { answer, principalOf, type ApiRequest, type Routes, type SessionPrincipal } from '../http/index.ts';
 import { isoTime } from '../kernel/clock.ts';
 import { invalidField } from '../kernel/errors.ts';
 import { loweredOnWire } from './change-log.ts';
@@ -12,11 +12,12 @@ import type { GivenPin } from './pins.ts';
 import type { Evidence, Requester } from './types.ts';
 
 /** Who asks, and when a Matrix token of theirs last proved it: an OpenID token or a browser's session is none (decision D20). */
-function requesterOf(request: ApiRequest): Requester {
-  const { userId, provenBy, matrixProvenAt, origin } = principalOf(request, 'session');
+export function requesterOfSession({ userId, provenBy, matrixProvenAt, origin }: SessionPrincipal): Requester {
   const isByMatrixToken = origin === 'token_exchange' && (provenBy === 'whoami' || provenBy === 'mas');
   return { userId, matrixProvenAt: isByMatrixToken ? matrixProvenAt : undefined };
 }
+
+const requesterOf = (request: ApiRequest): Requester => requesterOfSession(principalOf(request, 'session'));
 
 const proofOf = (request: ApiRequest): Evidence | undefined => readAuthProof((request.body as { auth_proof?: unknown }).auth_proof);
 

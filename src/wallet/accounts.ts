@@ -39,8 +39,8 @@ export interface Activation {
 export interface Accounts {
   /** Opens the user's wallet, at their own request; doing it again changes nothing. */
   register(userId: UserId, currency: Currency, ownDailyLimitMinor: number | undefined): Promise<Standing>;
-  /** Takes the account from pending to active. @throws AppError NOT_FOUND for another's wallet id, USER_SUSPENDED, INVALID_STATE_TRANSITION */
-  activate(userId: UserId, activation: Activation): Promise<Standing>;
+  /** Takes the account from pending to active; `alongside` happens with it or not at all. @throws AppError NOT_FOUND for another's wallet id, USER_SUSPENDED, INVALID_STATE_TRANSITION */
+  activate(userId: UserId, activation: Activation, alongside?: (tx: Transaction) => Promise<void>): Promise<Standing>;
   /** Of a user who has no wallet yet: an empty one that is not activated. Opens none. */
   standing(userId: UserId, walletId: string): Promise<Standing>;
 }
@@ -94,8 +94,11 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
       });
       return standingOf(record);
     },
-    async activate(userId, activation) {
-      await database.inTransaction((tx) => activateWallet(tx, userId, activation));
+    async activate(userId, activation, alongside) {
+      await database.inTransaction(async (tx) => {
+        await alongside?.(tx);
+        await activateWallet(tx, userId, activation);
+      });
       return standingOf((await wallet.find(userId))!);
     },
     async standing(userId, walletId) {

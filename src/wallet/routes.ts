@@ -1,4 +1,4 @@
-import type { Database } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import { answer, principalOf, type ApiRequest, type Routes, type SessionPrincipal } from '../http/index.ts';
 import { isoTime } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
@@ -17,8 +17,8 @@ export interface WalletRoutesDependencies {
   readonly activationUrl: (walletId: string) => string;
   readonly walletIdOf: (userId: UserId) => Promise<string>;
   readonly defaultCurrency: Currency;
-  /** Enrols what an activation brings along. @throws AppError */
-  readonly enrolFactors: (principal: SessionPrincipal, factors: { readonly pin?: string; readonly biometric?: Readonly<Record<string, unknown>> }) => Promise<void>;
+  /** What sets the PIN that an activation brings along, in its transaction. @throws AppError unless it may be set so (decision D20), naming `field` */
+  readonly prepareFirstPin: (principal: SessionPrincipal, pin: string, field: string) => Promise<(tx: Transaction) => Promise<void>>;
 }
 
 interface RegisterBody {
@@ -65,14 +65,13 @@ function registerRoute({ accounts, defaultCurrency }: WalletRoutesDependencies) 
   };
 }
 
-function activateRoute({ accounts, enrolFactors }: WalletRoutesDependencies) {
+function activateRoute({ accounts, prepareFirstPin }: WalletRoutesDependencies) {
   return async (request: ApiRequest) => {
     const principal = principalOf(request, 'session');
     const { wallet_id: walletId, verification_data: data } = request.body as ActivateBody;
-    if (data.pin !== undefined || data.biometric_data !== undefined) {
-      await enrolFactors(principal, { ...(data.pin === undefined ? {} : { pin: data.pin }), ...(data.biometric_data === undefined ? {} : { biometric: data.biometric_data }) });
-    }
-    const { wallet, balances } = await accounts.activate(principal.userId, { walletId, termsVersion: data.terms_version });
+    if (data.biometric_data !== undefined) throw invalidField('verification_data.biometric_data', 'is not taken here: register devices at their own endpoint');
+    const setPin = data.pin === undefined ? undefined : await prepareFirstPin(principal, data.pin, 'verification_data.pin');
+    const { wallet, balances } = await accounts.activate(principal.userId, { walletId, termsVersion: data.terms_version }, setPin);
     return answer({ wallet_id: wallet.walletId, user_id: wallet.userId, user_status: 'active', payment_enabled: true, balance: balanceView(balances[0]), activated_at: isoTime(wallet.activatedAt ?? 0) });
   };
 }

@@ -92,7 +92,8 @@ onBothDatabases('the wallet', (databases) => {
       expect(await field({})).to.equal('verification_data');
       expect(await field({ verification_data: {} })).to.equal('verification_data.terms_accepted');
       expect(await field({ verification_data: { terms_accepted: false } })).to.equal('verification_data.terms_accepted');
-      expect(await field({ verification_data: { terms_accepted: true, pin: '482916' } })).to.equal('verification_data.pin');
+      expect(await field({ verification_data: { terms_accepted: true, pin: '123456' } })).to.equal('verification_data.pin');
+      expect(await field({ verification_data: { terms_accepted: true, biometric_data: {} } })).to.equal('verification_data.biometric_data');
       expect((await otto.post('/wallet/v1/activate', { wallet_id: 'tw_other', verification_data: { terms_accepted: true } })).status).to.equal(404);
       await credit(server, otto, '1');
       await administration(server).freeze(otto.userId, 'case 17');
