@@ -2,12 +2,14 @@ import { expect } from 'chai';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openDatabase, type Database } from '../../src/database/index.ts';
+import { openDatabase, type Database, type Transaction } from '../../src/database/index.ts';
+import { auditExternal } from '../../src/external/index.ts';
 import { auditGifts } from '../../src/gifts/index.ts';
 import { asUserId } from '../../src/kernel/ids.ts';
 import { auditPayments } from '../../src/payments/index.ts';
 import { auditTransfers } from '../../src/transfers/index.ts';
 import { auditLedger, createWallet, createWalletAdministration, totalsOf, type Break } from '../../src/wallet/index.ts';
+import { linkProofOf } from '../http/wallet/fake-proofs.ts';
 import { newEcKey } from '../http/mfa/device-key.ts';
 import { appToken, newShop, type Shop } from '../http/payments/support.ts';
 import { limits, usd } from '../wallet/support.ts';
@@ -35,6 +37,7 @@ onBothDatabases('the bank under kill -9', (databases) => {
   let database: Database;
   let servers: ServerProcess[];
   let shop: Shop;
+  let adminToken: string;
   const ledger: Ledger = newLedger();
 
   before(async function () {
@@ -63,6 +66,9 @@ onBothDatabases('the bank under kill -9', (databases) => {
             TMCP_TRANSFERS_ACCEPTANCE_SECONDS: '3',
             TMCP_GIFTS_LIFETIME_SECONDS: '3',
             TMCP_PAYMENTS_AUTHORIZE_SECONDS: '3',
+            TMCP_EXTERNAL_APPROVAL_ABOVE: '5',
+            TMCP_EXTERNAL_APPROVALS: '1',
+            TMCP_EXTERNAL_ASK_AGAIN_SECONDS: '2',
             TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false',
             TMCP_MFA_REQUIRE_FOR_NEW_DEVICE: 'false',
             TMCP_MFA_LOWERED_LIMITS_PERCENT: '100',
@@ -79,7 +85,7 @@ onBothDatabases('the bank under kill -9', (databases) => {
     }
     await database.sql('wallet').update({ activated_at: Date.now(), level: 3 });
     const [{ url: serverUrl, env }] = servers as [ServerProcess];
-    const adminToken = (await tmcpPrints(['admin', 'token', '--name', 'bank'], { env })).trimEnd();
+    adminToken = (await tmcpPrints(['admin', 'token', '--name', 'bank'], { env })).trimEnd();
     // Nobody answers there, and nobody is asked: the address is one that no webhook may go to.
     shop = await newShop({ url: serverUrl, adminToken }, 'ma_shop', { webhookUrl: 'https://127.0.0.1:9/hook' });
   });
@@ -90,7 +96,19 @@ onBothDatabases('the bank under kill -9', (databases) => {
     const [token, key, deviceId] = [await firstPartyToken(serverUrl, who.matrixToken, 'tmcp_p2p'), newEcKey(), `device_${name}`];
     const session = await appToken({ url: serverUrl }, who, shop, { miniapp_context: JSON.stringify({ room_id: homeserver.roomId }) });
     expect((await call(serverUrl, 'POST', '/wallet/v1/devices/register', { token, body: { device_id: deviceId, public_key: key.publicKey } })).status).to.equal(201);
-    return { token, till: { appToken: session, key, deviceId, merchant: shop.basic.authorization! } };
+    const account = await accountOf(serverUrl, token, name);
+    return { token, account, adminToken, till: { appToken: session, key, deviceId, merchant: shop.basic.authorization! } };
+  };
+  /** An account outside, which its owner has shown to be theirs. */
+  const accountOf = async (serverUrl: string, token: string, name: string): Promise<string> => {
+    const number = `100${PEOPLE.indexOf(name)}`;
+    const details = { account_type: 'bank_account', currency: 'USD', account_details: { account_number: number, holder_name: name }, idempotency_key: `link-${name}`, auth_proof: linkProofOf(`link-${name}:bank_account:USD:${number}`) };
+    const { status, body } = await call(serverUrl, 'POST', '/wallet/v1/external/link', { token, body: details });
+    expect(status, JSON.stringify(body)).to.equal(200);
+    const id = body.external_account_id as string;
+    await eventually(async () => expect((await call(serverUrl, 'GET', `/wallet/v1/external/${id}`, { token })).body.verification.ready).to.equal(true), { description: 'the provider has begun' });
+    expect((await call(serverUrl, 'POST', '/wallet/v1/external/verify', { token, body: { external_account_id: id, verification_data: { micro_deposits: [0.32, 0.45] } } })).status).to.equal(200);
+    return id;
   };
   after(async () => {
     for (const server of servers ?? []) await server.stop();
@@ -99,23 +117,34 @@ onBothDatabases('the bank under kill -9', (databases) => {
   });
 
   const count = async (table: string, where: object = {}): Promise<number> => Number((await database.sql(table).where(where).count<{ n: number | string }[]>({ n: '*' }))[0]?.n);
-  const audit = async (): Promise<Break[]> =>
+  interface Looked {
+    readonly breaks: Break[];
+    readonly totals: [string, string][];
+    /** What came in from outside less what went out. */
+    readonly broughtIn: number;
+  }
+  const lookAt = async (tx: Transaction): Promise<Looked> => {
+    const breaks: Break[] = [];
+    for (const audit of [auditLedger, auditTransfers, auditGifts, auditPayments, auditExternal]) breaks.push(...(await audit(tx)));
+    const moved = await tx.sql<{ kind: string; status: string; amount: number }>('external_order').where({ status: 'completed' }).select('kind', 'amount');
+    return { breaks, totals: (await totalsOf(tx)).map(({ currency, inside }) => [currency, inside]), broughtIn: moved.reduce((sum, { kind, amount }) => sum + (kind === 'funding' ? amount : -amount), 0) };
+  };
+  const look = (): Promise<Looked> =>
     // One connection, and on PostgreSQL one snapshot: servers may be running.
-    database.dialect === 'sqlite'
-      ? database.inTransaction(async (tx) => [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx)), ...(await auditPayments(tx))])
-      : database.inTransaction(async (tx) => {
-          await tx.sql.raw('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
-          return [...(await auditLedger(tx)), ...(await auditTransfers(tx)), ...(await auditGifts(tx)), ...(await auditPayments(tx))];
-        });
+    database.inTransaction(async (tx) => {
+      if (database.dialect === 'postgres') await tx.sql.raw('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+      return lookAt(tx);
+    });
   const assertBooks = async (): Promise<void> => {
-    expect(await audit()).to.deep.equal([]);
-    expect((await totalsOf(database)).map(({ currency, inside }) => [currency, inside])).to.deep.equal([['USD', String(EACH_MINOR * PEOPLE.length)]]);
+    const { breaks, totals, broughtIn } = await look();
+    expect(breaks).to.deep.equal([]);
+    expect(totals).to.deep.equal([['USD', String(EACH_MINOR * PEOPLE.length + broughtIn)]]);
   };
   const sentTo = (type: string): Record<string, unknown>[] => homeserver.sent.filter((event) => event.room_id === homeserver.roomId && event.type === type).map(({ content }) => content);
   const tally = (ids: readonly unknown[]): Map<unknown, number> => ids.reduce<Map<unknown, number>>((counts, id) => counts.set(id, (counts.get(id) ?? 0) + 1), new Map<unknown, number>());
   const column = (table: string, name: string, where: object | string): Promise<unknown[]> => (typeof where === 'string' ? database.sql(table).whereRaw(where) : database.sql(table).where(where)).pluck(name);
 
-  it(`keeps every cent through ${SECONDS} s of transfers, gifts, payments and refunds`, async function () {
+  it(`keeps every cent through ${SECONDS} s of transfers, gifts, payments, refunds, fundings and withdrawals`, async function () {
     this.timeout(SECONDS * 1000 + 120_000);
     const deadline = Date.now() + SECONDS * 1000;
     let over = false;
@@ -136,13 +165,13 @@ onBothDatabases('the bank under kill -9', (databases) => {
     over = true;
     await running;
     await assertBooks();
-    console.log(`      ${kills} kills, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened, ${ledger.paid.size} payments, ${ledger.refunded.size} refunds`);
+    console.log(`      ${kills} kills, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened, ${ledger.paid.size} payments, ${ledger.refunded.size} refunds, ${await count('external_order', { status: 'completed' })} of ${await count('external_order')} fundings and withdrawals`);
     expect(ledger.wrong).to.deep.equal([]);
   });
 
   it('brought everything to an end, with the money of what expired back where it came from', async function () {
     this.timeout(SETTLED_WITHIN_MS + 5000);
-    const open = async (): Promise<number> => (await count('p2p_transfer', { status: 'pending_recipient_acceptance' })) + (await count('gift', { status: 'active' })) + (await count('gift', { status: 'partially_opened' })) + (await count('payment', { status: 'pending_authorization' }));
+    const open = async (): Promise<number> => (await count('p2p_transfer', { status: 'pending_recipient_acceptance' })) + (await count('gift', { status: 'active' })) + (await count('gift', { status: 'partially_opened' })) + (await count('payment', { status: 'pending_authorization' })) + (await count('external_order', { status: 'processing' })) + (await count('external_order', { status: 'pending_approval' }));
     await eventually(async () => expect(await open()).to.equal(0), { description: 'every deadline is kept', timeoutMs: SETTLED_WITHIN_MS });
     await assertBooks();
     const held = await database.sql('ledger_account').whereNot({ dr_pending: 0 }).orWhereNot({ cr_pending: 0 }).select('id');
@@ -153,9 +182,9 @@ onBothDatabases('the bank under kill -9', (databases) => {
 
   it('executed no key twice, and did all that it had acknowledged', async () => {
     expect([...ledger.answers].filter(([, answers]) => answers.size !== 1)).to.deep.equal([]);
-    expect((await count('p2p_transfer')) + (await count('gift')) + (await count('payment')) + (await count('payment_refund'))).to.equal(ledger.answers.size);
-    expect(await count('idempotency_key')).to.equal(ledger.answers.size);
-    const done = new Set([...(await column('p2p_transfer', 'id', 'txn_id IS NOT NULL')), ...(await column('gift', 'id', `status <> 'pending_authorization'`))]);
+    expect((await count('p2p_transfer')) + (await count('gift')) + (await count('payment')) + (await count('payment_refund')) + (await count('external_order'))).to.equal(ledger.answers.size);
+    expect((await count('idempotency_key')) - (await count('external_account'))).to.equal(ledger.answers.size);
+    const done = new Set([...(await column('p2p_transfer', 'id', 'txn_id IS NOT NULL')), ...(await column('gift', 'id', `status <> 'pending_authorization'`)), ...(await column('external_order', 'id', 'confirmed_at IS NOT NULL'))]);
     expect([...ledger.confirmed].filter((id) => !done.has(id))).to.deep.equal([]);
     const [made, returned] = [new Set(await column('payment', 'id', 'completed_at IS NOT NULL')), new Set(await column('payment_refund', 'id', {}))];
     expect([[...ledger.paid].filter((id) => !made.has(id)), [...ledger.refunded].filter((id) => !returned.has(id))]).to.deep.equal([[], []]);
@@ -183,6 +212,9 @@ onBothDatabases('the bank under kill -9', (databases) => {
       if (told !== 'request') once((await database.sql<{ event: string; payload: string }>('webhook_delivery').where({ event: `payment.${told}` }).pluck('payload')).map((payload: string) => (JSON.parse(payload) as { data: { payment_id: string } }).data.payment_id), ids);
     }
     once(sentTo('m.tween.payment.refunded').map(({ refund_id: id }) => id), await column('payment_refund', 'id', {}));
+    const ends = homeserver.sent.filter(({ type, content }) => ['m.tween.wallet.withdrawal', 'm.tween.wallet.funding'].includes(type) && !['processing', 'pending_approval'].includes(String(content.status)));
+    const orders = await database.sql<{ id: string; status: string }>('external_order').select('id', 'status');
+    once(ends.map(({ content }) => `${String(content.withdrawal_id ?? content.funding_id)} ${String(content.status)}`), orders.map(({ id, status }) => `${id} ${status}`));
     const opened = await database.sql<{ gift_id: string; opened_by: string }>('gift_share').whereNotNull('opened_by');
     once(sentTo('m.tween.gift.opened').map(({ gift_id: id, opened_by: by }) => `${String(id)} ${String(by)}`), opened.map(({ gift_id, opened_by }) => `${gift_id} ${opened_by}`));
   });

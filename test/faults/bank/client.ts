@@ -47,6 +47,9 @@ export interface ClientOptions {
   /** Transfers that wait for somebody's acceptance. */
   readonly waiting: { readonly id: string; readonly payer: string; readonly payee: string }[];
   readonly isOver: () => boolean;
+  /** This person's account outside, and how an administrator lets large sums go. */
+  readonly account: string;
+  readonly adminToken: string;
   /** How this person pays: a session with the shop, and a registered device. The shop's own credentials are for refunds. */
   readonly till: { readonly appToken: string; readonly key: DeviceKey; readonly deviceId: string; readonly merchant: string };
 }
@@ -63,7 +66,8 @@ export class BankClient {
   async run(): Promise<void> {
     while (!this.#options.isOver()) {
       const what = randomInt(100);
-      if (what < 35) await this.#transfer();
+      if (what < 25) await this.#transfer();
+      else if (what < 35) await this.#outside();
       else if (what < 50) await this.#give();
       else if (what < 70) await this.#open();
       else if (what < 82) await this.#answer();
@@ -151,6 +155,22 @@ export class BankClient {
     const [transfer] = waiting.splice(mine, 1);
     const what = transfer!.payee === me ? pick(['accept', 'accept', 'reject']) : 'cancel';
     await this.#post(`/wallet/v1/p2p/${transfer!.id}/${what}`, {});
+  }
+
+  /** Money in or out. Some of it the provider refuses or answers later, and some needs an administrator, who may come too late. */
+  async #outside(): Promise<void> {
+    const { ledger, account, adminToken } = this.#options;
+    const [key, amountMinor] = [`x${(serial += 1)}`, chance(25) ? pick([2001, 2002]) : randomInt(1, 900)];
+    const order = { external_account_id: account, amount: amountMinor / 100, currency: 'USD', auth_proof: proofOf({ id: key, amountMinor, recipient: account }) };
+    const isFunding = chance(50);
+    const { status, body } = await this.#keyed(isFunding ? '/wallet/v1/external/fund' : '/wallet/v1/withdrawals', key, order);
+    if (status !== 200) return;
+    ledger.confirmed.add((body.funding_id ?? body.withdrawal_id) as string);
+    if (body.status !== 'pending_approval') return;
+    const path = `/wallet/v1/withdrawals/${body.withdrawal_id}`;
+    const cancel = () => this.#post(`${path}/cancel`, {});
+    await Promise.all([...(chance(70) ? [this.#post(`${path}/approve`, {}, `Bearer ${adminToken}`)] : []), ...(chance(40) ? [cancel()] : [])]);
+    await cancel();
   }
 
   /** Asks, authorizes or cancels or lets it expire, and has the shop refund some of it. */
