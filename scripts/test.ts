@@ -48,11 +48,13 @@ function watch(child: ChildProcess, giveUp: (why: string) => void): { readonly h
     },
   };
 }
+/** Processes that run side by side take the ports of their tests from ranges of their own. */
+const ports = { waiting: '20000-25999', computing: '26000-31999' } as const;
 
 /** Runs mocha; its report is shown at once or kept until the end. */
-function run(args: readonly string[], show: boolean): Promise<Outcome> {
+function run(args: readonly string[], show: boolean, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn('mocha', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) } });
+    const child = spawn('mocha', args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) } });
     const chunks: Buffer[] = [];
     const take = (chunk: Buffer): void => {
       chunks.push(chunk);
@@ -87,8 +89,8 @@ const files = process.argv.slice(2);
 if (files.length > 0) {
   process.exitCode = (await run(files, true)).code;
 } else {
-  const later = run(testsIn(waiting), false);
-  const outcomes = [await run(testsIn(computing), true), await later];
+  const later = run(testsIn(waiting), false, { TMCP_TEST_PORTS: ports.waiting });
+  const outcomes = [await run(testsIn(computing), true, { TMCP_TEST_PORTS: ports.computing }), await later];
   process.stdout.write(`\n${outcomes[1]!.output}`);
   const [passed, failed, skipped] = outcomes.map(countsOf).reduce((sums, counts) => sums.map((sum, index) => sum + counts[index]!));
   console.log(`\nBoth together:\n${passed} passed, ${failed} failed, ${skipped} skipped`);
