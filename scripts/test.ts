@@ -48,6 +48,7 @@ function watch(child: ChildProcess, giveUp: (why: string) => void): { readonly h
     },
   };
 }
+
 /** Processes that run side by side take the ports of their tests from ranges of their own. */
 const ports = { waiting: '20000-25999', computing: '26000-31999' } as const;
 
