@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Express } from 'express';
 import { administrationRoutes } from './administration.ts';
+import { analyticsRoutes, createAnalytics } from './analytics/index.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { capabilityRoutes } from './capabilities/index.ts';
 import type { Mirror } from './catalog/index.ts';
@@ -358,7 +359,7 @@ interface Features {
 }
 
 /** Handlers by operation, of the features that bring none themselves. */
-function routesOf({ database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
+function routesOf({ config, database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
   return {
     ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
     ...distribution.routes,
@@ -371,6 +372,7 @@ function routesOf({ database, clock }: AppDependencies, { miniapps, distribution
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
+    ...analyticsRoutes({ analytics: createAnalytics({ database, clock, fewest: config.analytics.min_people }), requireApp: requireAppOf(miniapps) }),
   };
 }
 

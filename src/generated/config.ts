@@ -463,6 +463,15 @@ export interface ConfigFile {
     };
   };
   /**
+   * What developers are told of the use of their mini-apps.
+   */
+  analytics: {
+    /**
+     * Fewer people than this are not counted out (D18): a number of some, but fewer, is null, and totals have such days in whole groups only. 1 hides nothing.
+     */
+    min_people: number;
+  };
+  /**
    * The mini-app store.
    */
   catalog: {
@@ -839,6 +848,10 @@ export interface ConfigFile {
      * Versions and changes of mini-apps by one developer (section 11.4.1, "App updates").
      */
     app_updates: string;
+    /**
+     * Looks at the analytics of mini-apps by one developer; each sums up to a year.
+     */
+    analytics: string;
     /**
      * Steps of transfers and gifts after their beginning, and gifts.
      */
