@@ -59,6 +59,8 @@ export interface Load {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Of each request, in the order in which they were sent. */
+  readonly latenciesMs: Float64Array;
 }
 
 export const percentile = (values: Iterable<number>, share: number): number => {
@@ -78,7 +80,7 @@ async function spread(port: number, count: number, inFlight: number, send: (conn
   );
   const seconds = (performance.now() - begin) / 1000;
   for (const connection of connections) connection.close();
-  return { perSecond: count / seconds, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) };
+  return { perSecond: count / seconds, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99), latenciesMs: latencies };
 }
 
 /** Sends `count` requests, `inFlight` at a time, and measures. */
