@@ -66,7 +66,7 @@ export function buildDistribution(deps: DistributionDependencies) {
     walk: (...step) => deps.miniapps().walk(...step),
     release: (...change) => deps.miniapps().release(...change),
   };
-  const { advisories_file: advisoriesFile, check_timeout_seconds, verified_days, community_days, beta_days, evidence_max_bytes, evidence_max_files, contact_email: contactEmail } = deps.config.reviews;
+  const { advisories_file: advisoriesFile, frame_ancestors: framing, check_timeout_seconds, verified_days, community_days, beta_days, evidence_max_bytes, evidence_max_files, contact_email: contactEmail } = deps.config.reviews;
   const guardedFetch = createGuardedFetch({ development: deps.config.security.development, timeoutMs: 10_000, maxBytes: 2 * 1024 * 1024 });
   const reviews = createReviews({
     ...deps,
@@ -74,6 +74,7 @@ export function buildDistribution(deps: DistributionDependencies) {
     bundles,
     guardedFetch,
     advisoriesFile,
+    framing,
     lifecycle: (): Lifecycle => lifecycle,
     promisedMs: { official: 0, verified: verified_days * dayMs, community: community_days * dayMs, beta: beta_days * dayMs },
     checkTimeoutMs: check_timeout_seconds * 1000,

@@ -638,6 +638,10 @@ export interface ConfigFile {
      */
     advisories_file: string;
     /**
+     * Origins of clients that may show a mini-app in a frame, such as that of an Element Web that opens it as a widget: the check of policies accepts them in frame-ancestors, beside 'none' (section 10.4.2).
+     */
+    frame_ancestors: string[];
+    /**
      * Seconds that the automated checks of one submission may take.
      */
     check_timeout_seconds: number;
