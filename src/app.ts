@@ -385,7 +385,7 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const mirror = buildMirror({ config, ...matrix });
+  const { mirror, jobs: mirrorJobs } = buildMirror({ ...deps, ...matrix });
   const { miniapps, distribution } = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
@@ -405,7 +405,7 @@ export function buildApp(deps: AppDependencies): App {
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
-  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const jobs = { ...connection.jobs, ...mirrorJobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
   matrix.wakes.on('jobs', () => worker.wake());

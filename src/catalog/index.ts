@@ -5,3 +5,4 @@ export { createMirror, type Mirror } from './mirror.ts';
 export { findRating } from './listing-repo.ts';
 export { dayOf, type Day, type RankingPolicy } from './ranking.ts';
 export { keptDays } from './score-repo.ts';
+export { createWidgetUpkeep, widgetsKind } from './widget-upkeep.ts';
