@@ -21,7 +21,7 @@ export interface GatewayOptions {
   /** Takes what the homeserver pushes; undefined where this process does not. */
   readonly appservice: RequestHandler | undefined;
   /** What is served by this process's part of the API; undefined where it serves none. */
-  readonly api: { readonly oauth: RequestHandler; readonly router: ApiOptions } | undefined;
+  readonly api: { readonly oauth: RequestHandler | undefined; readonly router: ApiOptions } | undefined;
 }
 
 /** Everything that a request goes through, in order. */
@@ -32,7 +32,8 @@ export function createGateway({ log, clock, observe, tracer, https, trustedProxi
   http.use(identifyRequests(log, clock, observe, tracer), securityHeaders(https));
   if (appservice !== undefined) http.use(appservice);
   http.use(cors, protocolVersions);
-  if (api !== undefined) http.use(api.oauth, apiRouter(api.router));
+  if (api?.oauth !== undefined) http.use(api.oauth);
+  if (api !== undefined) http.use(apiRouter(api.router));
   http.use(async (_req, _res, next) => {
     await limits.admit(otherwise, { kind: 'anonymous' });
     next();
