@@ -26,6 +26,21 @@ const apart = {
   metrics: { podMonitor: true },
 };
 
+interface Variable {
+  readonly name: string;
+  readonly value: string;
+}
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string };
+}
+interface Pod {
+  readonly securityContext: object;
+  readonly automountServiceAccountToken: boolean;
+  readonly terminationGracePeriodSeconds: number;
+  readonly volumes: readonly { readonly name: string; readonly secret?: { readonly secretName: string }; readonly configMap?: { readonly name: string } }[];
+  readonly containers: readonly { readonly args: readonly string[]; readonly env: Variable[]; readonly securityContext: object; readonly volumeMounts: readonly { readonly mountPath: string; readonly readOnly?: boolean }[]; readonly startupProbe: Probe; readonly livenessProbe: Probe; readonly readinessProbe: Probe; readonly lifecycle: { readonly preStop: { readonly sleep: { readonly seconds: number } } } }[];
+}
+
 describe('the Helm chart', function () {
   this.timeout(60_000);
   let whole: Rendered;
@@ -38,12 +53,11 @@ describe('the Helm chart', function () {
 
   const named = ({ objects }: Rendered): string[] => objects.map(({ kind, metadata }) => `${kind} ${metadata.name.replace('test-tmcp-server', '')}`).sort();
   const the = ({ objects }: Rendered, kind: string, name = ''): KubernetesObject => objects.find((one) => one.kind === kind && one.metadata.name === `test-tmcp-server${name}`)!;
-  const podsOf = ({ objects }: Rendered): KubernetesObject['spec'][] => objects.filter(({ kind }) => kind === 'Deployment' || kind === 'Job').map(({ spec }) => spec.template.spec);
-  interface Variable {
-    readonly name: string;
-    readonly value: string;
-  }
-  const variablesOf = (rendered: Rendered): Variable[] => podsOf(rendered).flatMap((pod) => pod.containers[0].env as Variable[]);
+  const podOf = ({ spec }: KubernetesObject): Pod => (spec as { template: { spec: Pod } }).template.spec;
+  const podsOf = ({ objects }: Rendered): Pod[] => objects.filter(({ kind }) => kind === 'Deployment' || kind === 'Job').map(podOf);
+  const deploymentsOf = ({ objects }: Rendered): KubernetesObject[] => objects.filter(({ kind }) => kind === 'Deployment');
+  const variablesOf = (rendered: Rendered): Variable[] => podsOf(rendered).flatMap((pod) => pod.containers[0]!.env);
+  const pathsOf = ({ spec }: KubernetesObject): string[] => (spec as { rules: { http: { paths: { path: string }[] } }[] }).rules[0]!.http.paths.map(({ path }) => path);
 
   it('passes helm lint, renders, and is what Kubernetes understands', () => {
     for (const { lint, failure } of [whole, divided]) expect({ lint, failure }).to.deep.equal({ lint: [], failure: undefined });
@@ -52,12 +66,12 @@ describe('the Helm chart', function () {
   });
 
   it('divides the work by roles, and sends requests to who serves them', () => {
-    const roles = (rendered: Rendered): (readonly [string, string])[] => rendered.objects.filter(({ kind }) => kind === 'Deployment').map(({ metadata, spec }) => [metadata.name, spec.template.spec.containers[0].env.find(({ name }: Variable) => name === 'TMCP_SERVER_ROLES').value]);
+    const roles = (rendered: Rendered): (readonly [string, string])[] => deploymentsOf(rendered).map((one) => [one.metadata.name, podOf(one).containers[0]!.env.find(({ name }) => name === 'TMCP_SERVER_ROLES')!.value]);
     expect(roles(whole)).to.deep.equal([['test-tmcp-server-server', 'api,appservice,worker']]);
     expect(roles(divided)).to.deep.equal([['test-tmcp-server-api', 'api'], ['test-tmcp-server-appservice', 'appservice'], ['test-tmcp-server-worker', 'worker']]);
     for (const role of ['api', 'appservice']) {
       const { selector } = the(divided, 'Service', `-${role}`).spec;
-      const chosen = divided.objects.filter(({ kind, spec }) => kind === 'Deployment' && Object.entries(selector as object).every(([label, value]) => spec.template.metadata.labels[label] === value));
+      const chosen = deploymentsOf(divided).filter(({ spec }) => Object.entries(selector as object).every(([label, value]) => spec.template.metadata.labels[label] === value));
       expect(chosen.map(({ metadata }) => metadata.name)).to.deep.equal([`test-tmcp-server-${role}`]);
     }
   });
@@ -86,7 +100,7 @@ describe('the Helm chart', function () {
 
   it('takes secrets from a Secret that there is, and puts none into the release', () => {
     expect([...whole.objects, ...divided.objects].filter(({ kind }) => kind === 'Secret')).to.deep.equal([]);
-    for (const pod of podsOf(divided)) expect(pod.volumes.find(({ name }: Variable) => name === 'secrets').secret.secretName).to.equal('tmcp');
+    for (const pod of podsOf(divided)) expect(pod.volumes.find(({ name }) => name === 'secrets')!.secret!.secretName).to.equal('tmcp');
   });
 
   it('runs as nobody in particular, and writes nowhere but into its volumes', () => {
@@ -95,43 +109,44 @@ describe('the Helm chart', function () {
       expect(pod.automountServiceAccountToken).to.equal(false);
       for (const { securityContext, volumeMounts } of pod.containers) {
         expect(securityContext).to.deep.equal({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
-        const writable = (volumeMounts as { mountPath: string; readOnly?: boolean }[]).filter(({ readOnly }) => readOnly !== true).map(({ mountPath }) => mountPath);
+        const writable = volumeMounts.filter(({ readOnly }) => readOnly !== true).map(({ mountPath }) => mountPath);
         expect(['/data', '/tmp', '/data/bundles']).to.include.members(writable);
       }
     }
   });
 
   it('asks whether a process lives and whether it is ready, and lets it finish', () => {
-    for (const { spec } of [...whole.objects, ...divided.objects].filter(({ kind }) => kind === 'Deployment')) {
-      const { containers, terminationGracePeriodSeconds } = spec.template.spec;
-      const [{ startupProbe, livenessProbe, readinessProbe, lifecycle }] = containers;
+    for (const deployment of [...deploymentsOf(whole), ...deploymentsOf(divided)]) {
+      const { containers, terminationGracePeriodSeconds } = podOf(deployment);
+      const { startupProbe, livenessProbe, readinessProbe, lifecycle } = containers[0]!;
       expect([startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => httpGet)).to.deep.equal([{ path: '/health/live', port: 'http' }, { path: '/health/live', port: 'http' }, { path: '/health/ready', port: 'http' }]);
       const grace = loadConfig({ cwd: temporaryDirectory('grace'), env: {}, ignoreRegistration: true }).server.shutdown_grace_seconds;
-      expect(terminationGracePeriodSeconds).to.be.at.least(2 * grace + (lifecycle.preStop.sleep.seconds as number));
-      expect(spec.strategy.rollingUpdate).to.deep.equal({ maxUnavailable: 0, maxSurge: 1 });
+      expect(terminationGracePeriodSeconds).to.be.at.least(2 * grace + lifecycle.preStop.sleep.seconds);
+      expect(deployment.spec.strategy.rollingUpdate).to.deep.equal({ maxUnavailable: 0, maxSurge: 1 });
     }
   });
 
   it('brings the database up to date before new pods come, with what it needs for that', () => {
-    const { metadata, spec } = the(whole, 'Job', '-migration');
-    expect(metadata.annotations!['helm.sh/hook']).to.equal('pre-install,pre-upgrade');
-    expect(spec.template.spec.containers[0].args).to.deep.equal(['migrate', '-c', '/etc/tmcp-server/config.yaml']);
+    const job = the(whole, 'Job', '-migration');
+    const { containers, volumes } = podOf(job);
+    expect(job.metadata.annotations!['helm.sh/hook']).to.equal('pre-install,pre-upgrade');
+    expect(containers[0]!.args).to.deep.equal(['migrate', '-c', '/etc/tmcp-server/config.yaml']);
     expect(the(whole, 'ConfigMap', '-migration').metadata.annotations!['helm.sh/hook']).to.equal('pre-install,pre-upgrade');
-    expect(spec.template.spec.volumes.find(({ name }: Variable) => name === 'config').configMap.name).to.equal('test-tmcp-server-migration');
+    expect(volumes.find(({ name }) => name === 'config')!.configMap!.name).to.equal('test-tmcp-server-migration');
   });
 
   it('publishes every path of the API and not what the homeserver sends, in the sizes that are let through', () => {
     const defaults = loadConfig({ cwd: temporaryDirectory('ingress'), env: {}, ignoreRegistration: true });
     const { operations } = loadContract(new URL('../../schema/openapi.yaml', import.meta.url));
     const ingress = the(divided, 'Ingress');
-    const paths = (ingress.spec.rules[0].http.paths as { path: string }[]).map(({ path }) => path);
+    const paths = pathsOf(ingress);
     const covered = (path: string): boolean => paths.some((prefix) => path === prefix || path.startsWith(`${prefix}/`));
     expect(operations.filter(({ path, servedBy }) => covered(path) === (servedBy === 'appservice')).map(({ path }) => path)).to.deep.equal([]);
     const size = ({ metadata }: KubernetesObject): number => Number(/^(\d+)m$/.exec(metadata.annotations!['nginx.ingress.kubernetes.io/proxy-body-size']!)?.[1]) * 2 ** 20;
     expect(size(ingress)).to.be.greaterThan(Math.max(defaults.bundles.max_bytes, defaults.storage.max_bytes));
     const inside = the(divided, 'Ingress', '-appservice');
     expect(size(inside)).to.be.at.least(defaults.server.appservice_body_limit_bytes);
-    expect(inside.spec.rules[0].http.paths.map(({ path }: { path: string }) => path)).to.deep.equal(['/_matrix/app']);
+    expect(pathsOf(inside)).to.deep.equal(['/_matrix/app']);
   });
 
   it('says what would go wrong: everybody behind one address, limits that are not shared', async () => {
