@@ -5,6 +5,7 @@ import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { requestContext } from '../kernel/request-context.ts';
 import { currentTrace, readTraceparent, type Tracer } from '../kernel/trace.ts';
+import { callerAddress } from './well-formed.ts';
 
 /** Node's own way: express looks at each header again. */
 function setAll(res: ServerResponse, headers: Readonly<Record<string, string>>): void {
@@ -37,7 +38,7 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
     const answerHeaders = (headers: Readonly<Record<string, string>>): void => {
       if (!res.headersSent) setAll(res, headers);
     };
-    currentTrace.run(span.trace, () => requestContext.run({ requestId, address: req.ip, answerHeaders }, next));
+    currentTrace.run(span.trace, () => requestContext.run({ requestId, address: callerAddress(req), answerHeaders }, next));
   };
 }
 
