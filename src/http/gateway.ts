@@ -5,7 +5,7 @@ import type { Tracer } from '../kernel/trace.ts';
 import { apiRouter, type ApiOptions } from './api.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { otherwise, type RequestLimits } from './limits.ts';
-import { cors, identifyRequests, securityHeaders, type RequestObserver } from './requests.ts';
+import { cors, endUnread, identifyRequests, securityHeaders, type RequestObserver } from './requests.ts';
 import { protocolVersions } from './versions.ts';
 import { refuseMalformed } from './well-formed.ts';
 
@@ -30,7 +30,7 @@ export function createGateway({ log, clock, observe, tracer, https, trustedProxi
   const http = express();
   http.disable('x-powered-by').disable('etag');
   http.set('trust proxy', trustedProxies.length === 0 ? false : [...trustedProxies]);
-  http.use(identifyRequests(log, clock, observe, tracer), securityHeaders(https), refuseMalformed);
+  http.use(identifyRequests(log, clock, observe, tracer), endUnread, securityHeaders(https), refuseMalformed);
   if (appservice !== undefined) http.use(appservice);
   http.use(cors, protocolVersions);
   if (api?.oauth !== undefined) http.use(api.oauth);

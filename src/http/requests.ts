@@ -42,6 +42,21 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
   };
 }
 
+/** How long the rest of a body is taken in, for nothing, after its request was answered: to cut it off at once would lose the answer on its way. */
+const unreadMs = 5000;
+
+/** A request that was answered before all of it came holds its connection for a moment only. */
+export const endUnread: RequestHandler = (req, res, next) => {
+  res.once('finish', () => {
+    if (req.complete) return;
+    req.unpipe();
+    req.resume();
+    const cut = setTimeout(() => req.socket.destroy(), unreadMs).unref();
+    req.once('close', () => clearTimeout(cut)).once('end', () => clearTimeout(cut));
+  });
+  next();
+};
+
 const exposed = 'X-Request-Id, TMCP-Version, Deprecation, Sunset, Retry-After, ETag, Idempotency-Replayed, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Burst, X-RateLimit-Burst-Remaining';
 
 /** Any origin may call, with a token but never with cookies (decision D13). */
