@@ -33,22 +33,7 @@ async function ourSide(): Promise<Side> {
     refreshTokens.push(body.refresh_token as string);
     accessTokens.push(body.access_token as string);
   }
-  // What is remembered for a second must be looked up again as often as in use.
-  let last = performance.now();
-  const ticking = setInterval(() => {
-    const now = performance.now();
-    server.clock.advance(Math.round(now - last));
-    last = now;
-  }, 50);
-  return {
-    url: server.url,
-    refreshTokens,
-    accessTokens,
-    close: () => {
-      clearInterval(ticking);
-      return server.close();
-    },
-  };
+  return { url: server.url, refreshTokens, accessTokens, close: () => server.close() };
 }
 
 /** The library as it comes, in memory; its access tokens are signed with RS256 where ours are, and it has a grant to look up for each. */
