@@ -156,9 +156,9 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   async findClient(clientId) {
     const client = await miniapps.findClient(clientId);
     if (client === undefined) return undefined;
-    const { kind, app, secretHashes } = client;
+    const { kind, app, secretHashes, developerName } = client;
     const active = app.status === 'active';
-    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
+    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, developerName, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
   },
 });
 
