@@ -21,6 +21,18 @@ export async function appsGranted(db: Queryable, userId: UserId, scope: string):
   return rows.map((row) => asMiniAppId(row.miniapp_id));
 }
 
+export interface Approval {
+  readonly scope: string;
+  readonly approvedAt: number;
+  readonly method: string;
+}
+
+/** What the user has granted to the mini-app and not withdrawn, with when and how (section 5.7). */
+export async function listApprovals(db: Queryable, userId: UserId, miniappId: string): Promise<Approval[]> {
+  const rows = await runSql<{ scope: string; granted_at: number; method: string }>(db, "SELECT scope, granted_at, method FROM scope_grant WHERE user_id = ? AND miniapp_id = ? AND state = 'granted' ORDER BY scope", [userId, miniappId]);
+  return rows.map(({ scope, granted_at: approvedAt, method }) => ({ scope, approvedAt, method }));
+}
+
 /** Remembers the user's last answer for each scope; when an earlier, different one was given stays known. */
 export async function recordAnswer(tx: Transaction, who: { userId: UserId; miniappId: string }, scopes: readonly string[], state: GrantState, method: string, now: number): Promise<void> {
   if (scopes.length === 0) return;
