@@ -165,6 +165,17 @@ onBothDatabases('the log of a whole server at debug level', (databases) => {
     expect(transfer.status, JSON.stringify(transfer.body)).to.equal(200);
     const done = await post(`/p2p/${transfer.body.transfer_id as string}/confirm`, { auth_proof: { method: 'pin', proof: { pin } } });
     expect(done.status, JSON.stringify(done.body)).to.equal(200);
+
+    const details = { card_number: secrets.note('card number', '4242424242424242'), expiry_month: 12, expiry_year: 2030, holder_name: secrets.note('name on the card', 'Alice Example-Redaction') };
+    const link = (more: object) => post('/external/link', { account_type: 'card', currency: 'USD', account_details: { ...details, ...more }, idempotency_key: 'redaction-2' });
+    await link({ card_number: secrets.note('mistyped card number', '4242424242424241') });
+    const linked = await link({});
+    expect(linked.status, JSON.stringify(linked.body)).to.equal(402);
+    const id = linked.body.external_account_id as string;
+    expect((await post(`/external/${id}/confirm`, { auth_proof: { method: 'pin', proof: { pin } } })).status).to.equal(200);
+    await eventually(async () => expect((await call(server.url, 'GET', `/wallet/v1/external/${id}`, { token })).body.verification.ready).to.equal(true), { description: 'the provider has begun' });
+    expect((await post('/external/verify', { external_account_id: id, verification_data: { code: secrets.note('wrong code', '999111') } })).status).to.equal(400);
+    expect((await post('/external/verify', { external_account_id: id, verification_data: { code: secrets.note('code of the provider', '424242') } })).status).to.equal(200);
   });
 
   it('holds nothing of webhooks: neither the secret nor what it signs', async () => {
