@@ -8,6 +8,7 @@ import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
 import { multipart, type Contract, type Operation } from './contract.ts';
 import { exempt, otherwise, unlimited, type RequestLimits } from './limits.ts';
+import { nulProblems } from './stored-text.ts';
 import { readMultipart, type FileSink, type MultipartLimits } from './multipart.ts';
 
 /** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
@@ -185,6 +186,8 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const parts = multipartIn(req, operation);
     refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(mediaTypes) || undefined) ?? undefined }));
+    // What mini-apps store is sealed as bytes: any text may be in it.
+    refuse([path, query, ...(operation.bodyLimit === undefined ? [body] : [])].flatMap(nulProblems));
     const principal = res.locals.principal as Principal;
     const handling = async (): Promise<ApiAnswer> => handle({
       principal,
