@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Express } from 'express';
 import { administrationRoutes } from './administration.ts';
+import { analyticsRoutes, createAnalytics } from './analytics/index.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { capabilityRoutes } from './capabilities/index.ts';
 import type { Mirror } from './catalog/index.ts';
@@ -148,8 +149,6 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
   });
   return { webhooks, close: () => guardedFetch.close() };
 }
-
-/** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
 
 /** The registry as the authorization server sees it. */
 const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
@@ -341,9 +340,17 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
     trustedProxies: config.server.trusted_proxies,
     limits: limits.requests,
     appservice: roles.has('appservice') ? appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }) : undefined,
-    api: roles.has('api') ? { oauth: oauth.middleware, router } : undefined,
+    // Every process can be asked whether it lives, whatever it does.
+    api: roles.has('api') ? { oauth: oauth.middleware, router } : { oauth: undefined, router: { ...router, ...onlyProbes(contract, routes) } },
   });
 }
+
+const isProbe = (operationId: string): boolean => operationId === 'getLiveness' || operationId === 'getReadiness';
+
+const onlyProbes = (contract: Contract, routes: Routes): Pick<ApiOptions, 'contract' | 'routes'> => ({
+  contract: { ...contract, operations: contract.operations.filter(({ id }) => isProbe(id)) },
+  routes: Object.fromEntries(Object.entries(routes).filter(([id]) => isProbe(id))),
+});
 
 interface Features {
   readonly miniapps: MiniApps;
@@ -361,7 +368,7 @@ interface Features {
 }
 
 /** Handlers by operation, of the features that bring none themselves. */
-function routesOf({ database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
+function routesOf({ config, database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
   return {
     ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
     ...distribution.routes,
@@ -374,6 +381,7 @@ function routesOf({ database, clock }: AppDependencies, { miniapps, distribution
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
+    ...analyticsRoutes({ analytics: createAnalytics({ database, clock, fewest: config.analytics.min_people }), requireApp: requireAppOf(miniapps) }),
   };
 }
 
@@ -386,7 +394,7 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const mirror = buildMirror({ config, ...matrix });
+  const { mirror, jobs: mirrorJobs } = buildMirror({ ...deps, ...matrix });
   const { miniapps, distribution } = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
@@ -406,7 +414,7 @@ export function buildApp(deps: AppDependencies): App {
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
-  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const jobs = { ...connection.jobs, ...mirrorJobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
   matrix.wakes.on('jobs', () => worker.wake());
@@ -430,7 +438,7 @@ export function buildApp(deps: AppDependencies): App {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
-      await Promise.all([limits.ready(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      await Promise.all([limits.ready(), distribution.prepare(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       matrix.wakes.start();
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));
