@@ -59,7 +59,7 @@ export interface Transfers {
   initiate(tx: Transaction, request: TransferRequest, preparation: Preparation): Promise<Transfer>;
   /**
    * Moves the money, or holds it until the payee accepts.
-   * @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, INVALID_STATE_TRANSITION, MFA_REQUIRED, what the proof and the wallet throw
+   * @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, RECIPIENT_ACCEPTANCE_REQUIRED, INVALID_STATE_TRANSITION, MFA_REQUIRED, what the proof and the wallet throw
    */
   confirm(payer: UserId, id: string, authProof: Readonly<Record<string, unknown>> | undefined): Promise<Transfer>;
   /** @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, INVALID_STATE_TRANSITION, USER_SUSPENDED */
@@ -95,6 +95,12 @@ function next(transfer: Transfer, command: TransferCommand, now: number): Transf
   return status;
 }
 
+/** What its confirmation leads to. @throws AppError as `next`, RECIPIENT_ACCEPTANCE_REQUIRED when it was confirmed and is the payee's to accept */
+function onceConfirmed(transfer: Transfer, now: number): TransferStatus {
+  if (transfer.status === 'pending_recipient_acceptance' && !isOver(transfer, now)) throw new AppError('RECIPIENT_ACCEPTANCE_REQUIRED', 'The recipient has to accept this transfer now');
+  return next(transfer, transfer.acceptanceRequired ? 'await_acceptance' : 'complete', now);
+}
+
 class TransferDesk implements Transfers {
   readonly #deps: TransfersDependencies;
   constructor(deps: TransfersDependencies) {
@@ -125,13 +131,12 @@ class TransferDesk implements Transfers {
   async confirm(payer: UserId, id: string, authProof: Readonly<Record<string, unknown>> | undefined): Promise<Transfer> {
     const { database, clock, proofs } = this.#deps;
     const offered = requireRole(await findTransfer(database, id), payer, 'payer');
-    const command = (transfer: Transfer): TransferCommand => (transfer.acceptanceRequired ? 'await_acceptance' : 'complete');
-    next(offered, command(offered), clock.now());
+    onceConfirmed(offered, clock.now());
     if (authProof === undefined) throw mfaRequired(await requireProof(proofs, payer), { transfer_id: id, status: offered.status });
     const proof = await proofs.prove(payer, { id, amountMinor: offered.amountMinor, currency: offered.currency, recipient: offered.payee }, authProof);
     return database.inTransaction(async (tx) => {
       const transfer = requireRole(await lockTransfer(tx, id), payer, 'payer');
-      const status = next(transfer, command(transfer), clock.now());
+      const status = onceConfirmed(transfer, clock.now());
       await proof.spend(tx);
       return this.#settleTerms(tx, transfer, status);
     });
@@ -184,13 +189,13 @@ class TransferDesk implements Transfers {
     const movement = { from: { user: payer }, to: { user: payee }, amountMinor, currency, code: 'p2p' as const, ref: transfer.id, note, roomId };
     const waits = status === 'pending_recipient_acceptance';
     const txnId = await (waits ? wallet.hold(tx, movement) : wallet.transfer(tx, movement));
-    const confirmed: Transfer = { ...transfer, status, txnId, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
-    await this.#save(tx, transfer.status, confirmed);
+    const settled: Transfer = { ...transfer, status, txnId, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
+    await this.#save(tx, transfer.status, settled);
     const hidden = transfer.roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));
-    for (const event of transferEvents(confirmed, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
+    for (const event of transferEvents(settled, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
     await activation.send(tx, { from: payer, to: payee, amountMinor, currency, roomId, hidden });
-    if (waits) queue.enqueue(tx, expiryJob(confirmed));
-    return confirmed;
+    if (waits) queue.enqueue(tx, expiryJob(settled));
+    return settled;
   }
 
   /** Ends what was not completed at its confirmation. What was announced as waiting is announced as ended; what was not, nobody heard of. */
