@@ -7,6 +7,7 @@ import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
+import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
 import { mfaRequired, requireProof, type ActivationNotice, type ReleaseOutcome, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { statusEvents, transferEvents, transferNotices } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
@@ -36,6 +37,7 @@ export interface TransfersDependencies {
   /** Whether somebody of this name can have a wallet here at all. */
   readonly mayHaveWallet: (userId: UserId) => boolean;
   readonly notices: Pick<Notices, 'publish'>;
+  readonly audit: RecordAudit;
   readonly policy: TransferPolicy;
 }
 
@@ -194,6 +196,7 @@ class TransferDesk implements Transfers {
     const hidden = transfer.roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));
     for (const event of transferEvents(settled, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
     await activation.send(tx, { from: payer, to: payee, amountMinor, currency, roomId, hidden });
+    await this.#note(tx, settled, { kind: 'user', id: payer });
     if (waits) queue.enqueue(tx, expiryJob(settled));
     return settled;
   }
@@ -209,7 +212,13 @@ class TransferDesk implements Transfers {
     if (status === 'completed') await wallet.capture(tx, transfer.txnId);
     else await wallet.release(tx, transfer.txnId, status);
     for (const event of statusEvents(ended, now)) events.emit(tx, event);
+    await this.#note(tx, ended, command === 'expire' ? { kind: 'system', id: 'deadline' } : { kind: 'user', id: command === 'cancel' ? transfer.payer : transfer.payee });
     return ended;
+  }
+
+  /** In the audit log: money has moved, is held, or was let go. */
+  #note(tx: Transaction, { id, status, payer, payee, amountMinor, currency, txnId }: Transfer, actor: AuditRecord['actor']): Promise<void> {
+    return this.#deps.audit(tx, { actor, action: `transfer.${status}`, target: { kind: 'transfer', id }, details: { payer, payee, amount_minor: amountMinor, currency, txn_id: txnId } });
   }
 
   async #save(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<void> {
