@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Express } from 'express';
 import { administrationRoutes } from './administration.ts';
+import { analyticsRoutes, createAnalytics } from './analytics/index.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { capabilityRoutes } from './capabilities/index.ts';
 import type { Mirror } from './catalog/index.ts';
@@ -364,7 +365,7 @@ interface Features {
 }
 
 /** Handlers by operation, of the features that bring none themselves. */
-function routesOf({ database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
+function routesOf({ config, database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
   return {
     ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
     ...distribution.routes,
@@ -377,6 +378,7 @@ function routesOf({ database, clock }: AppDependencies, { miniapps, distribution
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
+    ...analyticsRoutes({ analytics: createAnalytics({ database, clock, fewest: config.analytics.min_people }), requireApp: requireAppOf(miniapps) }),
   };
 }
 
@@ -389,7 +391,7 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const mirror = buildMirror({ config, ...matrix });
+  const { mirror, jobs: mirrorJobs } = buildMirror({ ...deps, ...matrix });
   const { miniapps, distribution } = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
@@ -409,7 +411,7 @@ export function buildApp(deps: AppDependencies): App {
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
-  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const jobs = { ...connection.jobs, ...mirrorJobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
   matrix.wakes.on('jobs', () => worker.wake());
@@ -433,7 +435,7 @@ export function buildApp(deps: AppDependencies): App {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
-      await Promise.all([limits.ready(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      await Promise.all([limits.ready(), distribution.prepare(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       matrix.wakes.start();
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));

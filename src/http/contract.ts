@@ -3,7 +3,10 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import formats from 'ajv-formats';
 import { parse } from 'yaml';
 import type { FieldProblem } from '../kernel/errors.ts';
+import { textProblem } from '../kernel/text.ts';
+import { isDisplayName, isWebAddress } from './formats.ts';
 import { deprecationHeaders, type Deprecation } from './versions.ts';
+
 
 /** Ways to say who is calling; the keys of `components.securitySchemes` in `schema/openapi.yaml`. */
 export type Scheme = 'tep' | 'admin' | 'matrix' | 'client' | 'developer' | 'platform';
@@ -75,6 +78,7 @@ interface OperationObject {
   'x-served-by'?: string;
   'x-idempotent'?: boolean;
   'x-body-limit'?: string;
+  'x-opaque'?: string[];
   'x-deprecation'?: Deprecation;
 }
 type Document = Record<string, unknown> & {
@@ -108,6 +112,12 @@ export function fieldProblems(errors: readonly ErrorObject[] | null | undefined,
     const allowed = error.keyword === 'enum' ? `: ${(error.params as { allowedValues: unknown[] }).allowedValues.join(', ')}` : '';
     return { field, problem: `${error.message ?? 'is not valid'}${allowed}` };
   });
+}
+
+/** What no database and no event could hold is nobody's to refuse later. */
+function unreadable(value: unknown, opaque?: readonly string[]): FieldProblem[] {
+  const problem = textProblem(value, opaque);
+  return problem === undefined ? [] : [problem];
 }
 
 type Compile = (ref: string) => ValidateFunction;
@@ -184,6 +194,7 @@ export function loadContract(file: URL): Contract {
   const makeAjv = (coerce: boolean, allErrors = true): Ajv2020 => {
     const ajv = new Ajv2020({ strict: false, allErrors, coerceTypes: coerce ? 'array' : false, useDefaults: true });
     formats.default(ajv);
+    ajv.addFormat('web-address', isWebAddress).addFormat('display-name', isDisplayName);
     ajv.addSchema(document, documentId);
     return ajv;
   };
@@ -221,10 +232,14 @@ export function loadContract(file: URL): Contract {
           servedBy: operation['x-served-by'],
           bodyLimit: operation['x-body-limit'],
           multipart: operation.requestBody?.content[multipart] !== undefined,
-          checkParts: (body) => inBody(body, 'application/x-www-form-urlencoded'),
+          checkParts: (body) => [...unreadable(body), ...inBody(body, 'application/x-www-form-urlencoded')],
           deprecation: operation['x-deprecation'] === undefined ? undefined : deprecationHeaders(operation['x-deprecation']),
           rateLimit: categoryOf.get(operation.operationId),
-          checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType, parts.bodyBytes)],
+          checkRequest: (parts) => {
+            // Before the schemas go through it in depth.
+            const problems = [...unreadable(parts.path), ...unreadable(parts.query), ...unreadable(parts.body, operation['x-opaque'])];
+            return problems.length > 0 ? problems : [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType, parts.bodyBytes)];
+          },
           checkResponse: responseCheck(document, operation, where, compile.strict),
         },
       ];
