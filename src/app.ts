@@ -150,8 +150,6 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
   return { webhooks, close: () => guardedFetch.close() };
 }
 
-/** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
-
 /** The registry as the authorization server sees it. */
 const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   async findClient(clientId) {
