@@ -45,6 +45,17 @@ onBothDatabases('input that no database or event could hold', (databases) => {
     }
   });
 
+  it('is no client’s name, at any door', async () => {
+    const odd = 'ma_a\0b';
+    for (const [path, fields] of [['token', { grant_type: 'authorization_code', code: 'x' }], ['device/authorization', {}], ['introspect', { token: 'x', client_secret: 'x' }]] as const) {
+      const response = await fetch(`${server.url}/oauth2/${path}`, { method: 'POST', body: new URLSearchParams({ client_id: odd, ...fields }) });
+      expect([response.status, ((await response.json()) as { error: string }).error], path).to.deep.equal([401, 'invalid_client']);
+    }
+    expect((await fetch(`${server.url}/oauth2/authorize?response_type=code&client_id=${encodeURIComponent(odd)}`)).status).to.equal(400);
+    const basic = `Basic ${Buffer.from(`${odd}:secret`).toString('base64')}`;
+    expect((await call(server.url, 'GET', '/api/v1/payments', { headers: { authorization: basic } })).body.error.code).to.equal('INVALID_TOKEN');
+  });
+
   it('is let through where values are kept as they are', async () => {
     const value = { 'a\0': 'b\ud800', deep: JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`) as unknown };
     expect((await call(server.url, 'PUT', '/api/v1/storage/odd', { token: store, body: { value } })).status).to.equal(200);
