@@ -337,9 +337,17 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
     trustedProxies: config.server.trusted_proxies,
     limits: limits.requests,
     appservice: roles.has('appservice') ? appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }) : undefined,
-    api: roles.has('api') ? { oauth: oauth.middleware, router } : undefined,
+    // Every process can be asked whether it lives, whatever it does.
+    api: roles.has('api') ? { oauth: oauth.middleware, router } : { oauth: undefined, router: { ...router, ...onlyProbes(contract, routes) } },
   });
 }
+
+const isProbe = (operationId: string): boolean => operationId === 'getLiveness' || operationId === 'getReadiness';
+
+const onlyProbes = (contract: Contract, routes: Routes): Pick<ApiOptions, 'contract' | 'routes'> => ({
+  contract: { ...contract, operations: contract.operations.filter(({ id }) => isProbe(id)) },
+  routes: Object.fromEntries(Object.entries(routes).filter(([id]) => isProbe(id))),
+});
 
 interface Features {
   readonly miniapps: MiniApps;

@@ -53,6 +53,8 @@ export interface RequestParts {
   readonly headers: Readonly<Record<string, unknown>>;
   readonly body: unknown;
   readonly mediaType: string | undefined;
+  /** How much of a JSON body was read. */
+  readonly bodyBytes?: number | undefined;
 }
 
 export interface Contract {
@@ -149,7 +151,10 @@ function refsInto(schema: object): object {
   return JSON.parse(JSON.stringify(schema).replace(/"\$ref":"#/g, `"$ref":"${documentId}#`)) as object;
 }
 
-function bodyCheck(operation: OperationObject, where: string[], compile: { strict: Compile; coercing: Compile }): (body: unknown, mediaType: string | undefined) => FieldProblem[] {
+/** Of larger bodies the first problem alone is named: to look for all takes as long as there are problems, and somebody could make many. */
+const nameAllUpToBytes = 65_536;
+
+function bodyCheck(operation: OperationObject, where: string[], compile: { strict: Compile; quick: Compile; coercing: Compile }): (body: unknown, mediaType: string | undefined, bytes?: number) => FieldProblem[] {
   const { requestBody } = operation;
   if (requestBody === undefined) return () => [];
   const validators = Object.fromEntries(
@@ -161,8 +166,10 @@ function bodyCheck(operation: OperationObject, where: string[], compile: { stric
   const fallback = Object.keys(validators)[0];
   if (fallback === undefined) return () => [];
   const asForm = lazily(() => compile.coercing(at(...where, 'requestBody', 'content', fallback, 'schema')));
-  return (body, mediaType) => {
+  const quick = lazily(() => compile.quick(at(...where, 'requestBody', 'content', 'application/json', 'schema')));
+  return (body, mediaType, bytes = 0) => {
     if (mediaType === multipart) return [];
+    if (bytes > nameAllUpToBytes && mediaType === 'application/json') return quick()(body) ? [] : fieldProblems(quick().errors);
     const named = validators[mediaType ?? 'application/json'];
     const validate = named !== undefined ? named() : asForm();
     return validate(body) ? [] : fieldProblems(validate.errors);
@@ -184,8 +191,8 @@ function responseCheck(document: Document, operation: OperationObject, where: st
 /** Reads `schema/openapi.yaml`: the one place where paths, access, requests and answers are said. */
 export function loadContract(file: URL): Contract {
   const document = parse(readFileSync(file, 'utf8')) as Document;
-  const makeAjv = (coerce: boolean): Ajv2020 => {
-    const ajv = new Ajv2020({ strict: false, allErrors: true, coerceTypes: coerce ? 'array' : false, useDefaults: true });
+  const makeAjv = (coerce: boolean, allErrors = true): Ajv2020 => {
+    const ajv = new Ajv2020({ strict: false, allErrors, coerceTypes: coerce ? 'array' : false, useDefaults: true });
     formats.default(ajv);
     ajv.addFormat('web-address', isWebAddress).addFormat('display-name', isDisplayName);
     ajv.addSchema(document, documentId);
@@ -198,7 +205,7 @@ export function loadContract(file: URL): Contract {
     if (validate === undefined) throw new Error(`${ref} is not in the OpenAPI document`);
     return validate;
   };
-  const compile = { strict: compileWith(strictAjv), coercing: compileWith(coercingAjv) };
+  const compile = { strict: compileWith(strictAjv), quick: compileWith(makeAjv(false, false)), coercing: compileWith(coercingAjv) };
 
   const categoryOf = new Map(Object.entries(document['x-rate-limits'] ?? {}).flatMap(([category, ids]) => ids.map((id) => [id, category] as const)));
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
@@ -231,7 +238,7 @@ export function loadContract(file: URL): Contract {
           checkRequest: (parts) => {
             // Before the schemas go through it in depth.
             const problems = [...unreadable(parts.path), ...unreadable(parts.query), ...unreadable(parts.body, operation['x-opaque'])];
-            return problems.length > 0 ? problems : [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)];
+            return problems.length > 0 ? problems : [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType, parts.bodyBytes)];
           },
           checkResponse: responseCheck(document, operation, where, compile.strict),
         },
