@@ -33,7 +33,8 @@ onBothDatabases('input that no database or event could hold', (databases) => {
       await refusedAs(call(server.url, 'POST', '/api/v1/store/apps/ma_official_wallet/launch', { token: store, body: { launch_source: 'store', launch_params: { a: [odd] } } }), 'launch_params.a.0');
       await refusedAs(call(server.url, 'POST', '/api/v1/client/check-updates', { token: store, body: { platform: 'web', installed_apps: [{ miniapp_id: odd, current_version: '1.0.0' }] } }), 'installed_apps.0.miniapp_id');
     }
-    await refusedAs(register(`{"name":"Deep","technical":{"entry_url":"https://a.example"},"developer":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`), `developer${'.a'.repeat(63)}`);
+    const deep = await register(`{"name":"Deep","technical":{"entry_url":"https://a.example"},"developer":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`);
+    expect([deep.status, deep.body.error.details[0].problem]).to.deep.equal([400, 'is nested too deeply']);
   });
 
   it('is refused in addresses and cursors', async () => {
