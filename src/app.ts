@@ -12,15 +12,15 @@ import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Au
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import type { LoopReport } from './kernel/loop-health.ts';
-import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
+import { asMiniAppId, asRoomId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { plainTracer, type Tracer } from './kernel/trace.ts';
 import { buildDistribution, type Distribution } from './distribution.ts';
 import { buildNotices, buildStorage } from './live.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, createUserFacts, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
 import type { RoomCommand } from './matrix/port.ts';
 import type { UserProof } from './matrix/proof/index.ts';
-import type { SignIn } from './matrix/sign-in/index.ts';
+import { matrixApiScope, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
@@ -102,7 +102,7 @@ function buildMatrix(deps: AppDependencies) {
   const facts = new RoomFacts({ clock, homeserver });
   const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createWakes(database, clock, deps.log) };
+  return { queue, events, names, rooms, facts, userFacts: createUserFacts({ clock, homeserver }), sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createWakes(database, clock, deps.log) };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
@@ -155,9 +155,9 @@ const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   async findClient(clientId) {
     const client = await miniapps.findClient(clientId);
     if (client === undefined) return undefined;
-    const { kind, app, secretHashes } = client;
+    const { kind, app, secretHashes, developerName } = client;
     const active = app.status === 'active';
-    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
+    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, developerName, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
   },
 });
 
@@ -177,7 +177,7 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying, limits: BuiltLimits): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes, userFacts }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying, limits: BuiltLimits): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
@@ -195,11 +195,14 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matr
     },
     audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
-      if (!remainingScopes.includes('messaging:send')) await proxying.end(tx, { userId, miniappId });
+      const ended = !remainingScopes.includes('messaging:send') && (await proxying.end(tx, { userId, miniappId }));
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
       notices.publish(tx, { userId, kind: 'authorization.revoked', audience: miniappId, body: { miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason } });
+      return ended ? [matrixApiScope] : [];
     },
     onScopesGranted: (tx, { userId, miniappId, scopes }) => notices.publish(tx, { userId, kind: 'authorization.granted', audience: miniappId, body: { miniapp_id: miniappId, scopes } }),
+    profileOf: (userId) => userFacts.profileOf(userId),
+    standingOf: (userId, roomId) => userFacts.standingOf(userId, asRoomId(roomId)),
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
