@@ -407,7 +407,7 @@ export function buildApp(deps: AppDependencies): App {
   const console = buildConsole(deps, miniapps);
   const proxying = buildProxying(deps, matrix, signIn);
   const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying, limits);
-  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits) };
+  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits, matrix.audit.record) };
   const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
   const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });
   const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics });

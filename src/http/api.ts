@@ -88,7 +88,7 @@ const refuseOtherMediaTypes = (accepted: string[]): RequestHandler => (req, _res
 
 /** An answer names so many problems at most, and so much of a field's name: both are the caller's to make long. */
 const maxNamed = 20;
-const maxNameLength = 100;
+const maxNameLength = 255;
 
 const refuse = (problems: readonly FieldProblem[]): void => {
   if (problems.length === 0) return;

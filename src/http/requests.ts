@@ -47,6 +47,7 @@ const unreadMs = 5000;
 
 /** A request that was answered before all of it came holds its connection for a moment only. */
 export const endUnread: RequestHandler = (req, res, next) => {
+  if (req.headers['transfer-encoding'] === undefined && req.headers['content-length'] === undefined) return next();
   res.once('finish', () => {
     if (req.complete) return;
     req.unpipe();

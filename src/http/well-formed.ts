@@ -4,13 +4,19 @@ import type { Request, RequestHandler } from 'express';
 import { AppError } from '../kernel/errors.ts';
 
 /** Headers of which two make a request that two programs may understand in two ways. Node itself refuses a second Content-Length. */
-const single: ReadonlySet<string> = new Set(['host', 'authorization', 'content-type', 'idempotency-key', 'x-idempotency-key', 'tmcp-version']);
+const single = ['host', 'authorization', 'content-type', 'idempotency-key', 'x-idempotency-key', 'tmcp-version'];
+/** Most headers are told apart by their length: this runs for every request. */
+const hasLengthOfOne: readonly boolean[] = Array.from({ length: 1 + Math.max(...single.map(({ length }) => length)) }, (_, length) => single.some((name) => name.length === length));
 
 function repeated({ rawHeaders }: IncomingMessage): string | undefined {
-  const seen = new Set<string>();
+  let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!.toLowerCase();
-    if (single.has(name) && seen.size === seen.add(name).size) return name;
+    const name = rawHeaders[i]!;
+    if (hasLengthOfOne[name.length] !== true) continue;
+    const at = single.indexOf(name.toLowerCase());
+    if (at < 0) continue;
+    if ((seen & (1 << at)) !== 0) return single[at];
+    seen |= 1 << at;
   }
   return undefined;
 }

@@ -3,6 +3,7 @@ import { isoTime } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { MiniAppId, UserId } from '../kernel/ids.ts';
 import { createLiveCache } from '../kernel/live-cache.ts';
+import { isText } from '../kernel/text.ts';
 import { edit, type Edits } from './edits.ts';
 import { isUnpublished, unpublishedStates, type MiniAppCommand } from './machine.ts';
 import type { Owner } from './ownership.ts';
@@ -69,8 +70,8 @@ export interface MiniApps {
 const lastWordsMs = 72 * 60 * 60_000;
 
 async function findRegisteredClient({ database, clock, ownership }: MiniAppsDependencies, clientId: string): Promise<RegisteredClient | undefined> {
-  // Whoever asks may send anything, and PostgreSQL does not even look for this.
-  const client = clientId.includes('\u0000') ? undefined : await findClient(database, clientId);
+  // It comes from whoever asks, through doors that check less than the API's.
+  const client = isText(clientId) ? await findClient(database, clientId) : undefined;
   const app = client === undefined ? undefined : await findMiniApp(database, client.miniappId);
   if (client === undefined || app === undefined) return undefined;
   const { company_name: company } = app.developer;

@@ -7,6 +7,7 @@ import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
+import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
 import { mfaRequired, requireProof, type ActivationNotice, type ReleaseOutcome, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { statusEvents, transferEvents, transferNotices } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
@@ -36,6 +37,7 @@ export interface TransfersDependencies {
   /** Whether somebody of this name can have a wallet here at all. */
   readonly mayHaveWallet: (userId: UserId) => boolean;
   readonly notices: Pick<Notices, 'publish'>;
+  readonly audit: RecordAudit;
   readonly policy: TransferPolicy;
 }
 
@@ -59,7 +61,7 @@ export interface Transfers {
   initiate(tx: Transaction, request: TransferRequest, preparation: Preparation): Promise<Transfer>;
   /**
    * Moves the money, or holds it until the payee accepts.
-   * @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, INVALID_STATE_TRANSITION, MFA_REQUIRED, what the proof and the wallet throw
+   * @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, RECIPIENT_ACCEPTANCE_REQUIRED, INVALID_STATE_TRANSITION, MFA_REQUIRED, what the proof and the wallet throw
    */
   confirm(payer: UserId, id: string, authProof: Readonly<Record<string, unknown>> | undefined): Promise<Transfer>;
   /** @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, INVALID_STATE_TRANSITION, USER_SUSPENDED */
@@ -95,6 +97,12 @@ function next(transfer: Transfer, command: TransferCommand, now: number): Transf
   return status;
 }
 
+/** What its confirmation leads to. @throws AppError as `next`, RECIPIENT_ACCEPTANCE_REQUIRED when it was confirmed and is the payee's to accept */
+function onceConfirmed(transfer: Transfer, now: number): TransferStatus {
+  if (transfer.status === 'pending_recipient_acceptance' && !isOver(transfer, now)) throw new AppError('RECIPIENT_ACCEPTANCE_REQUIRED', 'The recipient has to accept this transfer now');
+  return next(transfer, transfer.acceptanceRequired ? 'await_acceptance' : 'complete', now);
+}
+
 class TransferDesk implements Transfers {
   readonly #deps: TransfersDependencies;
   constructor(deps: TransfersDependencies) {
@@ -125,13 +133,12 @@ class TransferDesk implements Transfers {
   async confirm(payer: UserId, id: string, authProof: Readonly<Record<string, unknown>> | undefined): Promise<Transfer> {
     const { database, clock, proofs } = this.#deps;
     const offered = requireRole(await findTransfer(database, id), payer, 'payer');
-    const command = (transfer: Transfer): TransferCommand => (transfer.acceptanceRequired ? 'await_acceptance' : 'complete');
-    next(offered, command(offered), clock.now());
+    onceConfirmed(offered, clock.now());
     if (authProof === undefined) throw mfaRequired(await requireProof(proofs, payer), { transfer_id: id, status: offered.status });
     const proof = await proofs.prove(payer, { id, amountMinor: offered.amountMinor, currency: offered.currency, recipient: offered.payee }, authProof);
     return database.inTransaction(async (tx) => {
       const transfer = requireRole(await lockTransfer(tx, id), payer, 'payer');
-      const status = next(transfer, command(transfer), clock.now());
+      const status = onceConfirmed(transfer, clock.now());
       await proof.spend(tx);
       return this.#settleTerms(tx, transfer, status);
     });
@@ -184,13 +191,14 @@ class TransferDesk implements Transfers {
     const movement = { from: { user: payer }, to: { user: payee }, amountMinor, currency, code: 'p2p' as const, ref: transfer.id, note, roomId };
     const waits = status === 'pending_recipient_acceptance';
     const txnId = await (waits ? wallet.hold(tx, movement) : wallet.transfer(tx, movement));
-    const confirmed: Transfer = { ...transfer, status, txnId, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
-    await this.#save(tx, transfer.status, confirmed);
+    const settled: Transfer = { ...transfer, status, txnId, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
+    await this.#save(tx, transfer.status, settled);
     const hidden = transfer.roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));
-    for (const event of transferEvents(confirmed, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
+    for (const event of transferEvents(settled, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
     await activation.send(tx, { from: payer, to: payee, amountMinor, currency, roomId, hidden });
-    if (waits) queue.enqueue(tx, expiryJob(confirmed));
-    return confirmed;
+    await this.#note(tx, settled, { kind: 'user', id: payer });
+    if (waits) queue.enqueue(tx, expiryJob(settled));
+    return settled;
   }
 
   /** Ends what was not completed at its confirmation. What was announced as waiting is announced as ended; what was not, nobody heard of. */
@@ -204,7 +212,13 @@ class TransferDesk implements Transfers {
     if (status === 'completed') await wallet.capture(tx, transfer.txnId);
     else await wallet.release(tx, transfer.txnId, status);
     for (const event of statusEvents(ended, now)) events.emit(tx, event);
+    await this.#note(tx, ended, command === 'expire' ? { kind: 'system', id: 'deadline' } : { kind: 'user', id: command === 'cancel' ? transfer.payer : transfer.payee });
     return ended;
+  }
+
+  /** In the audit log: money has moved, is held, or was let go. */
+  #note(tx: Transaction, { id, status, payer, payee, amountMinor, currency, txnId }: Transfer, actor: AuditRecord['actor']): Promise<void> {
+    return this.#deps.audit(tx, { actor, action: `transfer.${status}`, target: { kind: 'transfer', id }, details: { payer, payee, amount_minor: amountMinor, currency, txn_id: txnId } });
   }
 
   async #save(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<void> {

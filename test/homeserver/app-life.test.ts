@@ -45,7 +45,7 @@ describe('the whole life of a mini-app on a real homeserver', function () {
         res.end();
       });
     });
-    town = await startNeighbourhood(this, { env: { TMCP_DEVELOPERS_WHITELIST: '@dana:hs.test' } });
+    town = await startNeighbourhood(this, { env: { TMCP_ANALYTICS_MIN_PEOPLE: '1' } });
     [dana, bob] = await Promise.all([town.person('dana'), town.person('bob')]);
     catalogue = await eventually(() => bob.join('#_tmcp_store:hs.test'), { description: 'the catalogue room is open' });
     admin = (await tmcpPrints(['admin', 'token', '--name', 'root'], { env: town.server.env })).trim();
@@ -71,6 +71,13 @@ describe('the whole life of a mini-app on a real homeserver', function () {
     expect([status, body.status], JSON.stringify(body)).to.deep.equal([200, wire]);
     await Promise.all([inCatalogue(to, version), hooked('app.status_changed', { status: to })]);
   };
+  /** What Bob's notice room says of the app. */
+  const noticed = async (type: string, content: object): Promise<void> => {
+    const event: ReceivedEvent = await bob.waitForEvent((one) => one.type === type && one.content.miniapp_id === id, { description: `${type} in the notice room` });
+    expect(event.content).to.include({ ...content, sender: bob.userId });
+    expect(event.sender).to.equal('@_tmcp:hs.test');
+    expect(checkContent(event.type, event.content)).to.deep.equal([]);
+  };
   const openReview = async (): Promise<string> => {
     const report = await eventually(async () => {
       const { body } = await dev('GET', `${id}/review`);
@@ -81,8 +88,16 @@ describe('the whole life of a mini-app on a real homeserver', function () {
     return report.review_id;
   };
 
-  it('begins with a developer who signs in and registers', async () => {
-    const signedIn = await fetch(`${town.server.url}/oauth2/developer/token`, { method: 'POST', body: new URLSearchParams({ client_id: 'tmcp_developer_console_001', grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: dana.accessToken, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }) });
+  const signIn = (): Promise<Response> =>
+    fetch(`${town.server.url}/oauth2/developer/token`, { method: 'POST', body: new URLSearchParams({ client_id: 'tmcp_developer_console_001', grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: dana.accessToken, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' }) });
+
+  it('begins with somebody who becomes a developer, signs in and registers', async () => {
+    const early = await signIn();
+    expect([early.status, ((await early.json()) as { error: string }).error]).to.deep.equal([403, 'developer_not_whitelisted']);
+    const listed = await as(admin, 'POST', '/admin/developers/whitelist', { matrix_user_id: '@dana:hs.test', reason: 'Plays chess' });
+    expect([listed.status, listed.body.developer_id], JSON.stringify(listed.body)).to.deep.equal([201, '@dana:hs.test']);
+    const signedIn = await signIn();
+    expect(signedIn.status).to.equal(200);
     developer = ((await signedIn.json()) as { access_token: string }).access_token;
     const { status, body } = await dev('POST', 'register', { name: 'Chess', draft: true, technical: { entry_url: 'https://chess.example', webhook_url: 'https://chess.example/hook', scopes_requested: ['storage:read'] } });
     expect([status, body.status]).to.deep.equal([201, 'draft']);
@@ -111,9 +126,15 @@ describe('the whole life of a mini-app on a real homeserver', function () {
   });
 
   it('is installed, updated with a signature that verifies, and used', async () => {
-    expect((await as(store, 'POST', `/api/v1/store/apps/${id}/install`)).body.status).to.equal('installing');
+    const installed = await as(store, 'POST', `/api/v1/store/apps/${id}/install`);
+    expect([installed.status, installed.body.status]).to.deep.equal([200, 'installing']);
     const notices = await bob.waitForInvite((invite) => invite.sender === '@_tmcp:hs.test');
     await bob.join(notices.roomId);
+    await noticed('m.tween.miniapp.installed', { version: '1.1.0', install_id: installed.body.install_id as string });
+    await hooked('app.installed', { user_id: bob.userId, install_id: installed.body.install_id as string, version: '1.1.0' });
+    const launched = await as(store, 'POST', `/api/v1/store/apps/${id}/launch`, { launch_source: 'store' });
+    expect([launched.status, launched.body.version]).to.deep.equal([201, '1.1.0']);
+    expect((await as(store, 'PUT', `/api/v1/store/apps/${id}/rating`, { rating: 4 })).body.rating).to.deep.equal({ average: 4, count: 1 });
     const bundle = await zip({ 'index.html': page('<title>two</title>') });
     const added = await postParts(`${town.server.url}/mini-apps/v1/${id}/versions`, developer, [['metadata', JSON.stringify({ version: '1.2.0', release_notes: 'Better' })], ['bundle', bundle]]);
     expect([added.status, added.body.state]).to.deep.equal([201, 'submitted']);
@@ -126,13 +147,16 @@ describe('the whole life of a mini-app on a real homeserver', function () {
     expect(bytes.equals(bundle)).to.equal(true);
     expect(verifyRelease({ miniappId: id, signature: update!.download.signature, bytes }, { trusted: trustedKeys(keys), installedCode: 2, platform: 'web', now: Date.now() }).version).to.equal('1.2.0');
     expect((await as(store, 'POST', '/api/v1/client/updates/applied', { miniapp_id: id, version: '1.2.0' })).body.recorded).to.equal(true);
-    const updated: ReceivedEvent = await bob.waitForEvent((event) => event.type === 'm.tween.miniapp.updated', { description: 'the update in the notice room' });
-    expect(updated.content).to.include({ miniapp_id: id, previous_version: '1.1.0', new_version: '1.2.0', sender: bob.userId });
-    expect(checkContent(updated.type, updated.content)).to.deep.equal([]);
+    await noticed('m.tween.miniapp.updated', { previous_version: '1.1.0', new_version: '1.2.0' });
     await hooked('app.updated', { user_id: bob.userId, new_version: '1.2.0' });
+    const analytics = await dev('GET', `${id}/analytics?days=1`);
+    expect([analytics.status, analytics.body.current], JSON.stringify(analytics.body)).to.deep.equal([200, { installed_users: 1, active_users_7d: 1, active_users_30d: 1, rating: { average: 4, count: 1 }, versions: [{ version: '1.2.0', users: 1 }] }]);
   });
 
-  it('is suspended, reinstated, and ends', async () => {
+  it('is removed by its user, suspended, reinstated, and ends', async () => {
+    expect((await as(store, 'DELETE', `/api/v1/store/apps/${id}/install`)).body.status).to.equal('uninstalled');
+    await noticed('m.tween.miniapp.uninstalled', { reason: 'user_initiated' });
+    await hooked('app.uninstalled', { user_id: bob.userId, reason: 'user_initiated' });
     await stepped(await as(admin, 'POST', `/admin/v1/mini-apps/${id}/suspend`, { reason: 'Complaints' }), 'suspended', 'suspended', '1.2.0');
     expect((await as(store, 'GET', `/api/v1/store/apps/${id}`)).status).to.equal(404);
     await stepped(await as(admin, 'POST', `/admin/v1/mini-apps/${id}/reinstate`, {}), 'active', 'active', '1.2.0');

@@ -33,7 +33,8 @@ onBothDatabases('input that no database or event could hold', (databases) => {
       await refusedAs(call(server.url, 'POST', '/api/v1/store/apps/ma_official_wallet/launch', { token: store, body: { launch_source: 'store', launch_params: { a: [odd] } } }), 'launch_params.a.0');
       await refusedAs(call(server.url, 'POST', '/api/v1/client/check-updates', { token: store, body: { platform: 'web', installed_apps: [{ miniapp_id: odd, current_version: '1.0.0' }] } }), 'installed_apps.0.miniapp_id');
     }
-    await refusedAs(register(`{"name":"Deep","technical":{"entry_url":"https://a.example"},"developer":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`), `developer${'.a'.repeat(63)}`);
+    const deep = await register(`{"name":"Deep","technical":{"entry_url":"https://a.example"},"developer":${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}}`);
+    expect([deep.status, deep.body.error.details[0].problem]).to.deep.equal([400, 'is nested too deeply']);
   });
 
   it('is refused in addresses and cursors', async () => {
@@ -43,6 +44,17 @@ onBothDatabases('input that no database or event could hold', (databases) => {
     for (const [sort, forged] of [['popular', cursor('popular', 5, 2 ** 31)], ['popular', cursor('popular', 5, 1.5)], ['name', cursor('name', 'a\0', 1)], ['name', cursor('name', 5, 1)], ['popular', 'zzz']] as const) {
       await refusedAs(call(server.url, 'GET', `/api/v1/store/apps?sort=${sort}&cursor=${forged}`), 'cursor');
     }
+  });
+
+  it('is no client’s name, at any door', async () => {
+    const odd = 'ma_a\0b';
+    for (const [path, fields] of [['token', { grant_type: 'authorization_code', code: 'x' }], ['device/authorization', {}], ['introspect', { token: 'x', client_secret: 'x' }]] as const) {
+      const response = await fetch(`${server.url}/oauth2/${path}`, { method: 'POST', body: new URLSearchParams({ client_id: odd, ...fields }) });
+      expect([response.status, ((await response.json()) as { error: string }).error], path).to.deep.equal([401, 'invalid_client']);
+    }
+    expect((await fetch(`${server.url}/oauth2/authorize?response_type=code&client_id=${encodeURIComponent(odd)}`)).status).to.equal(400);
+    const basic = `Basic ${Buffer.from(`${odd}:secret`).toString('base64')}`;
+    expect((await call(server.url, 'GET', '/api/v1/payments', { headers: { authorization: basic } })).body.error.code).to.equal('INVALID_TOKEN');
   });
 
   it('is let through where values are kept as they are', async () => {
