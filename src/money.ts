@@ -106,7 +106,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
       enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
       }),
       ...activationPage(activationMark),
-      ...transferRoutes({ database, transfers, wallet, idempotency }),
+      ...transferRoutes({ transfers, wallet, idempotency }),
       ...giftRoutes({ gifts, idempotency, clock }),
       ...paymentRoutes({ database, clock, payments, wallet, idempotency }),
     },

@@ -7,12 +7,12 @@ import { isUserId, newId, randomBelow, type RoomId, type UserId } from '../kerne
 import type { Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
-import { mfaRequired, requireProof, type ActivationNotice, type JudgedProof, type TermsProof, type Wallet } from '../wallet/index.ts';
+import { mfaRequired, requireProof, settledId, type ActivationNotice, type JudgedProof, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { split } from './distribution.ts';
 import { expiredEvents, giftEvents, giftNotices, openedEvents, openerNotice } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
 import { giftMachine, type GiftCommand, type GiftStatus } from './machine.ts';
-import { findGift, hasOpened, insertGift, isGiftMember, listOpened, lockGift, moveGift, nextShare, takeShare } from './repo.ts';
+import { findGift, hasOpened, insertGift, isGiftMember, listOpened, lockGift, moveGift, nextShare, sumUnopened, takeShare } from './repo.ts';
 import type { Gift, OpenedShare } from './types.ts';
 
 export interface GiftPolicy {
@@ -181,7 +181,7 @@ class GiftTable implements Gifts {
     await this.#save(tx, gift, { ...gift, status: next(gift, 'expire') });
     if (gift.status === 'pending_authorization') return;
     const { giver, currency, roomId } = gift;
-    const amountMinor = await wallet.available(tx, { gift: id }, currency);
+    const amountMinor = await sumUnopened(tx, id);
     await wallet.transfer(tx, { from: { gift: id }, to: { user: giver }, amountMinor, currency, code: 'gift_return', ref: id, roomId });
     for (const event of expiredEvents(gift, { amountMinor, currency }, await this.#isHidden(tx, gift), clock.now())) events.emit(tx, event);
   }
@@ -230,7 +230,7 @@ class GiftTable implements Gifts {
     const now = clock.now();
     const active: Gift = { ...gift, status: next(gift, 'confirm'), expiresAt: now + gift.lifetimeMs };
     await this.#save(tx, gift, active);
-    const txnId = await wallet.transfer(tx, { from: { user: giver }, to: { gift: id }, amountMinor, currency, code: 'gift', ref: id, note: message, roomId });
+    const txnId = settledId(await wallet.transfer(tx, { from: { user: giver }, to: { gift: id }, amountMinor, currency, code: 'gift', ref: id, note: message, roomId }));
     for (const event of giftEvents(active, txnId, await this.#isHidden(tx, gift), now)) events.emit(tx, event);
     queue.enqueue(tx, expiryJob(active));
     return active;

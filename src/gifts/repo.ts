@@ -100,6 +100,12 @@ export async function nextShare(tx: Transaction, giftId: string): Promise<Share 
   return row === undefined ? undefined : { n: row.n, amountMinor: row.amount };
 }
 
+/** What nobody has taken yet, in minor units: this is what the escrow holds. The gift must be locked. */
+export async function sumUnopened(tx: Transaction, giftId: string): Promise<number> {
+  const row = await tx.sql<ShareRow>('gift_share').where({ gift_id: giftId, opened_by: null }).sum<{ total: number | string | null }>({ total: 'amount' }).first();
+  return Number(row?.total ?? 0);
+}
+
 /** False when somebody has it already. */
 export async function takeShare(tx: Transaction, giftId: string, n: number, openedBy: UserId, now: number): Promise<boolean> {
   return (await tx.sql('gift_share').where({ gift_id: giftId, n, opened_by: null }).update({ opened_by: openedBy, opened_at: now })) === 1;

@@ -4,7 +4,7 @@ import { AppError } from '../kernel/errors.ts';
 import { newId, type MiniAppId } from '../kernel/ids.ts';
 import { amountNumber } from '../kernel/money.ts';
 import type { AuditRecord } from '../security/audit/index.ts';
-import type { Wallet } from '../wallet/index.ts';
+import { settledId, type Wallet } from '../wallet/index.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { insertRefund } from './refund-repo.ts';
 import { lockPayment } from './repo.ts';
@@ -48,7 +48,7 @@ export function createRefunds({ clock, wallet, record }: RefundsDependencies): R
     const { id, payer, miniappId, currency, sandbox, description, roomId, txnId } = payment;
     const parties = sandbox ? { from: { sandbox: miniappId }, to: { sandbox: payer } } : { from: { miniapp: miniappId }, to: { user: payer } };
     try {
-      return await wallet.transfer(tx, { ...parties, amountMinor, currency, code: 'refund', ref: id, note: description, roomId, undoes: txnId });
+      return settledId(await wallet.transfer(tx, { ...parties, amountMinor, currency, code: 'refund', ref: id, note: description, roomId, undoes: txnId }));
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'INSUFFICIENT_FUNDS') throw error;
       throw new AppError('INSUFFICIENT_FUNDS', "The mini-app's wallet does not hold enough for this refund", { details: error.details ?? {} });

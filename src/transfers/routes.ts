@@ -2,13 +2,11 @@ import { answer, principalOf, type ApiAnswer, type ApiRequest, type Routes } fro
 import type { Idempotency } from '../idempotency/index.ts';
 import { isoTime } from '../kernel/clock.ts';
 import { amountNumber, readAmount, readCurrency } from '../kernel/money.ts';
-import type { Database } from '../database/index.ts';
 import { readRoomId, readUserId, type Wallet } from '../wallet/index.ts';
 import type { Transfers } from './transfers.ts';
 import type { Transfer } from './types.ts';
 
 export interface TransferRoutesDependencies {
-  readonly database: Database;
   readonly transfers: Transfers;
   readonly wallet: Wallet;
   readonly idempotency: Idempotency;
@@ -78,7 +76,7 @@ function initiateRoute({ transfers, idempotency }: TransferRoutesDependencies) {
 }
 
 export function transferRoutes(deps: TransferRoutesDependencies): Routes {
-  const { database, transfers, wallet } = deps;
+  const { transfers, wallet } = deps;
   const who = (request: ApiRequest) => principalOf(request, 'session').userId;
   const idIn = (request: ApiRequest): string => request.path.transfer_id as string;
   const viewWithWallets = async (transfer: Transfer): Promise<Record<string, unknown>> => {
@@ -93,7 +91,7 @@ export function transferRoutes(deps: TransferRoutesDependencies): Routes {
     },
     acceptTransfer: async (request) => {
       const transfer = await transfers.accept(who(request), idIn(request));
-      const balance = await wallet.available(database, { user: transfer.payee }, transfer.currency);
+      const balance = await wallet.available({ user: transfer.payee }, transfer.currency);
       return answer({ ...(await viewWithWallets(transfer)), new_balance: amountNumber(balance, transfer.currency) });
     },
     rejectTransfer: async (request) => {

@@ -7,7 +7,7 @@ import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
-import { mfaRequired, requireProof, type ActivationNotice, type ReleaseOutcome, type TermsProof, type Wallet } from '../wallet/index.ts';
+import { mfaRequired, requireProof, settledId, type ActivationNotice, type ReleaseOutcome, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { statusEvents, transferEvents, transferNotices } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
 import { transferMachine, type TransferCommand, type TransferStatus } from './machine.ts';
@@ -183,7 +183,7 @@ class TransferDesk implements Transfers {
     const now = clock.now();
     const movement = { from: { user: payer }, to: { user: payee }, amountMinor, currency, code: 'p2p' as const, ref: transfer.id, note, roomId };
     const waits = status === 'pending_recipient_acceptance';
-    const txnId = await (waits ? wallet.hold(tx, movement) : wallet.transfer(tx, movement));
+    const txnId = settledId(await (waits ? wallet.hold(tx, movement) : wallet.transfer(tx, movement)));
     const confirmed: Transfer = { ...transfer, status, txnId, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
     await this.#save(tx, transfer.status, confirmed);
     const hidden = transfer.roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));

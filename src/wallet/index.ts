@@ -1,6 +1,6 @@
 export { activationPage } from './activation-page.ts';
-export type { Movement, MovementCode, Party, ReleaseOutcome, UserStatus, Wallet, WalletRecord } from './port.ts';
-export { statusOf } from './port.ts';
+export type { Foresight, Moved, Movement, MovementCode, Party, ReleaseOutcome, TakeAnswer, UserStatus, Wallet, WalletAnswer, WalletRecord } from './port.ts';
+export { settledId, statusOf } from './port.ts';
 export { createWallet, type WalletDependencies } from './wallet.ts';
 export { createWalletAdministration, type RecordWalletChange, type WalletAdministration } from './administration.ts';
 export { levelsOf, highestLevel, type LevelTable } from './levels.ts';
