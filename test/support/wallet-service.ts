@@ -1,7 +1,8 @@
 import type { RequestListener } from 'node:http';
 import { migrate, openDatabase, type Database } from '../../src/database/index.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
-import { asCurrency, exponentOf } from '../../src/kernel/money.ts';
+import { asCurrency, type Money } from '../../src/kernel/money.ts';
+import type { LevelTable } from '../../src/wallet/index.ts';
 import { createWalletService } from '../../src/wallet-service/index.ts';
 import { recordingLog } from './quiet-log.ts';
 import { startServer } from './http-server.ts';
@@ -20,15 +21,15 @@ export interface WalletService {
 export interface WalletServiceSettings {
   readonly databaseUrl: string;
   readonly clock: Clock;
-  readonly limits?: { readonly transaction: number; readonly daily: number; readonly monthly: number };
-  /** As `transfers.recipient_acceptance` and `acceptance_above`. */
-  readonly acceptance?: string;
-  readonly acceptanceAbove?: number;
+  /** The default limits when absent. */
+  readonly levels?: LevelTable;
+  readonly needsAcceptance?: (money: Money) => boolean;
+  readonly port?: number;
 }
 
-const plenty = { transaction: 10_000, daily: 20_000, monthly: 100_000 };
+const basic = { transaction: 10_000, daily: 20_000, monthly: 100_000 };
 
-export async function startWalletService({ databaseUrl, clock, limits = plenty, acceptance = 'never', acceptanceAbove = 0 }: WalletServiceSettings): Promise<WalletService> {
+export async function startWalletService({ databaseUrl, clock, levels = [basic, basic, basic], needsAcceptance = () => false, port }: WalletServiceSettings): Promise<WalletService> {
   const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
   await migrate(database);
   const serve: RequestListener = createWalletService({
@@ -36,12 +37,12 @@ export async function startWalletService({ databaseUrl, clock, limits = plenty, 
     clock,
     log: recordingLog(),
     apiKey: walletApiKey,
-    levels: [limits, limits, limits],
+    levels,
     defaultCurrency: asCurrency('USD'),
-    needsAcceptance: ({ amountMinor, currency }) => acceptance === 'always' || (acceptance === 'above' && amountMinor > acceptanceAbove * 10 ** exponentOf(currency)),
+    needsAcceptance,
     checkResponses: true,
   });
-  const server = await startServer((req, res) => (service.between === undefined ? serve(req, res) : service.between(serve, req, res)));
+  const server = await startServer((req, res) => (service.between === undefined ? serve(req, res) : service.between(serve, req, res)), port === undefined ? {} : { port });
   const service: WalletService = {
     url: server.url,
     database,
