@@ -6,12 +6,13 @@ import type { UserId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { asCurrency } from './kernel/money.ts';
 import { HttpConnections } from './security/http-request.ts';
-import { createAccounts, createHistory, createInstructions, createRemoteAccounts, createRemoteHistory, createRemoteWallet, createWallet, instructionJobKind, levelsOf, WalletServiceClient, type Accounts, type BreakerReport, type CallOutcome, type History, type Instructions, type MovementCode, type RecordWalletChange, type TakeAnswer, type Wallet } from './wallet/index.ts';
+import { countOpen, createAccounts, createHistory, createInstructions, createRemoteAccounts, createRemoteHistory, createRemoteWallet, createWallet, instructionJobKind, levelsOf, WalletServiceClient, type Accounts, type BreakerReport, type CallbackOutcome, type CallOutcome, type History, type Instructions, type MovementCode, type RecordWalletChange, type TakeAnswer, type Wallet } from './wallet/index.ts';
 
 /** For the metrics. */
 export interface WalletObserver {
   onWalletCall(kind: string, outcome: CallOutcome): void;
   onInstruction(kind: string, outcome: 'done' | 'refused'): void;
+  onCallback(outcome: CallbackOutcome): void;
 }
 
 export interface WalletAdapterDependencies {
@@ -37,6 +38,8 @@ export interface WalletAdapter {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** Empty with the embedded ledger: nobody is called. */
   breakers(): Readonly<Record<string, BreakerReport>>;
+  /** Instructions that the wallet service has not answered; undefined with the embedded ledger. */
+  openInstructions(): Promise<{ readonly count: number; readonly oldestAt: number | undefined } | undefined>;
   close(): Promise<void>;
 }
 
@@ -45,7 +48,7 @@ export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
   const defaultCurrency = asCurrency(config.wallet.default_currency);
   const ledger = createWallet({ ...deps, levels: levelsOf(config.wallet), defaultCurrency });
   if (config.wallet.adapter === 'ledger' || config.wallet.remote === undefined) {
-    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}), close: () => Promise.resolve() };
+    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}), openInstructions: () => Promise.resolve(undefined), close: () => Promise.resolve() };
   }
   const { remote } = config.wallet;
   const connections = new HttpConnections();
@@ -59,6 +62,7 @@ export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
     instructions,
     jobs: { [instructionJobKind]: instructions.job },
     breakers: () => client.reports(),
+    openInstructions: () => countOpen(database),
     close: () => connections.close(),
   };
 }
