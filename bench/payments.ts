@@ -48,7 +48,7 @@ async function realPayments(directory: string) {
   await database.sql('wallet').update({ activated_at: clock.now(), level: 3 });
   await insertTestApp(database, shop);
   await database.sql('miniapp').update({ webhook_url: 'https://shop.example/hook', webhook_secret: 'sealed' });
-  const ownership = { requireMayRegister: nothing, mayRead: nothing, mayManage: nothing, organizationExists: nothing, usersOf: () => Promise.resolve([]) };
+  const ownership = { requireMayRegister: nothing, mayRead: nothing, mayManage: nothing, nameOf: () => Promise.resolve(undefined), organizationExists: nothing, usersOf: () => Promise.resolve([]) };
   const miniapps = createMiniApps({ database, clock, events, seal: () => '', miniappUser: () => user(0), ownership, endSessions: nothing, keepSigningWith: nothing, audit: nothing, tell: nothing, followers: { registered: nothing, moved: (_tx, { app }) => Promise.resolve(app), renewed: (_tx, app) => Promise.resolve(app.versionCode + 1) }, mirror: { show: nothing, list: () => Promise.resolve([]) }, wakes: createLocalWakes() });
   const webhooks = createWebhooks({ database, clock, queue, guardedFetch: { fetch: nothing }, findEndpoint: (id, tx, url) => miniapps.webhookOf(id, tx, url), unseal: () => '', tellDevelopers: nothing, options: { timeoutMs: 1, maxAgeMs: 1, retentionMs: 1, perEndpoint: 1 } });
   const payments = createPayments({
