@@ -1,44 +1,18 @@
 import { readFileSync } from 'node:fs';
-import type { Server } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isLoopbackHost, loadConfig, loadRegistration, type Config, type Registration } from './config/index.ts';
 import { buildApp, type App } from './app.ts';
 import { lockSqliteForServer, migrate, openConfiguredDatabase, sqlitePathOf } from './database/index.ts';
 import { createListener, type ListenerOptions } from './http/index.ts';
 import { systemClock } from './kernel/clock.ts';
-import { errorText } from './kernel/errors.ts';
-import type { Log } from './kernel/log.ts';
 import { usesSandboxProvider } from './outside.ts';
 import { BridgeHomeserver } from './matrix/index.ts';
 import { createLog, metricsServer, openTracing } from './operations/index.ts';
+import { closeServer, listen, stopOnSignal, surviveStrays } from './process.ts';
 import { openKeyRing, ringPlaceOf } from './security/key-ring.ts';
 import { requireFittingRing } from './security/ring-fit.ts';
 
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
-
-const listen = (server: Server, port: number, host: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
-
-/** Stops accepting, lets running requests finish, and cuts off what is left after `graceMs`. */
-const closeIdleEveryMs = 50;
-const closeServer = (server: Server, graceMs: number): Promise<void> =>
-  new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-    // A connection that is kept open would be answered on, again and again, for as long as its client asks.
-    const idle = setInterval(() => server.closeIdleConnections(), closeIdleEveryMs);
-    server.close(() => {
-      clearTimeout(cut);
-      clearInterval(idle);
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
 
 export function openHomeserver(config: Config, registration: Registration): BridgeHomeserver {
   return new BridgeHomeserver({
@@ -69,30 +43,6 @@ function readyLine(config: Config, port: number, app: App): string {
         : `homeserver ${config.homeserver.url} is not reachable: Matrix events are queued until it is`;
   const address = `http://${host}:${port}`;
   return `ready: ${address === config.server.public_url ? address : `${address} as ${config.server.public_url}`}; ${missing}`;
-}
-
-/** Nothing that went wrong in one place may end the process: it is logged, and what waited for it fails by itself. */
-function surviveStrays(log: Log): void {
-  process.on('unhandledRejection', (reason) => log.error({ error: errorText(reason), stack: reason instanceof Error ? reason.stack : undefined }, 'unhandled rejection'));
-}
-
-/** The first signal stops gracefully; a second ends at once. */
-function stopOnSignal(log: Log, stop: () => Promise<void>): void {
-  let stopping = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(130);
-    stopping = true;
-    log.info({ signal }, 'stopping: a second signal ends at once');
-    stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error: errorText(error) }, 'stopping failed');
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
 }
 
 /** Starts the whole server: configuration, database, parts, listeners. Throws ConfigError and the like before anything listens. */

@@ -1,10 +1,11 @@
 import type { Config } from './config/index.ts';
 import type { Database, Queryable, Transaction } from './database/index.ts';
 import type { Order, PaymentProvider } from './external/index.ts';
-import { createGifts, giftJobs, giftRoutes } from './gifts/index.ts';
+import { createGifts, giftJobs, giftRoutes, type Gifts } from './gifts/index.ts';
 import type { Routes } from './http/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import type { JobKind, JobQueue } from './jobs/index.ts';
+import type { Log } from './kernel/log.ts';
 import type { Clock } from './kernel/clock.ts';
 import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
 import { asCurrency } from './kernel/money.ts';
@@ -15,17 +16,19 @@ import type { MiniApps } from './miniapps/index.ts';
 import type { Notices } from './notices/index.ts';
 import { appsGranted, usersWhoGranted } from './oauth/index.ts';
 import { buildExternal } from './outside.ts';
-import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type PaymentStatus } from './payments/index.ts';
+import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type Payments, type PaymentStatus } from './payments/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
-import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
-import { activationPage, balanceScope, createAccounts, createActivationNotice, createResolution, createWallet, createWalletChanges, levelsOf, reserveWalletId, walletChangeJobs, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet, type WalletChanges } from './wallet/index.ts';
+import { createTransfers, transferJobs, transferRoutes, type TransferPolicy, type Transfers } from './transfers/index.ts';
+import { buildWallet, type WalletAdapter, type WalletObserver } from './wallet-adapter.ts';
+import { activationPage, balanceScope, callbackRoutes, createActivationNotice, createResolution, createWalletChanges, reserveWalletId, walletChangeJobs, walletRoutes, type MovementCode, type RecordWalletChange, type TakeAnswer, type TermsProof, type Wallet, type WalletChanges } from './wallet/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
 export interface MoneyDependencies {
   readonly config: Config;
   readonly database: Database;
   readonly clock: Clock;
+  readonly log: Log;
   readonly keyRing: Pick<KeyRing, 'seal' | 'open' | 'mac'>;
   readonly queue: JobQueue;
   readonly events: RoomEvents;
@@ -45,10 +48,11 @@ export interface MoneyDependencies {
   /** Who moves money between wallets and accounts outside, in place of the configured one. */
   readonly provider?: PaymentProvider | undefined;
   readonly onOrder: (kind: Order['kind'], status: Order['status']) => void;
+  readonly walletObserver: () => WalletObserver;
 }
 
 /** The features that move money, put together. */
-export interface Money {
+export interface Money extends Pick<WalletAdapter, 'breakers' | 'openInstructions' | 'close'> {
   readonly wallet: Wallet;
   /** To be told of what becomes of wallets elsewhere. */
   readonly changes: WalletChanges;
@@ -83,17 +87,33 @@ const buildPayments = (deps: MoneyDependencies, wallet: Wallet, mayHaveWallet: (
     authorizeMs: deps.config.payments.authorize_seconds * 1000,
   });
 
+/** Who takes the wallet service's answers, by what money was moved for. */
+function answersOf({ payments, transfers, gifts }: { readonly payments: Payments; readonly transfers: Transfers; readonly gifts: Gifts }): Readonly<Record<MovementCode, TakeAnswer>> {
+  const nobody: TakeAnswer = (_tx, { instructionId, code }) => Promise.reject(new Error(`nobody waits for the answer to ${instructionId} (${code})`));
+  return {
+    payment: (tx, answer) => payments.takeAnswer(tx, answer),
+    refund: (tx, answer) => payments.takeRefundAnswer(tx, answer),
+    p2p: (tx, answer) => transfers.takeAnswer(tx, answer),
+    gift: (tx, answer) => gifts.takeAnswer(tx, answer),
+    gift_share: (tx, answer) => gifts.takeAnswer(tx, answer),
+    gift_return: (tx, answer) => gifts.takeAnswer(tx, answer),
+    deposit: nobody,
+    funding: nobody,
+    withdrawal: nobody,
+  };
+}
+
 export function buildMoney(deps: MoneyDependencies): Money {
   const { config, database, clock, keyRing, names } = deps;
-  const levels = levelsOf(config.wallet);
   const defaultCurrency = asCurrency(config.wallet.default_currency);
   const changes = createWalletChanges({ queue: deps.queue, clock, haveGranted: (db, userIds) => usersWhoGranted(db, userIds, balanceScope) });
-  const wallet = createWallet({ database, clock, levels, defaultCurrency, limitShareOf: deps.limitShareOf, changes: changes });
+  const record: RecordWalletChange = (tx, action, userId, details) => deps.audit.record(tx, { actor: { kind: 'user', id: userId }, action, target: { kind: 'user', id: userId }, details });
+  const adapter = buildWallet({ ...deps, record, changes, observer: deps.walletObserver, answers: (code) => answersOf({ payments, transfers, gifts })[code] });
+  const { wallet } = adapter;
   const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
   const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
   const activationMark = (walletId: string): string => keyRing.mac('activation-url', walletId);
   const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: activationMark(walletId) }).toString()}`;
-  const record: RecordWalletChange = (tx, action, userId, details) => deps.audit.record(tx, { actor: { kind: 'user', id: userId }, action, target: { kind: 'user', id: userId }, details });
   const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
   const transfers = createTransfers({ ...deps, audit: deps.audit.record, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
   const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
@@ -104,19 +124,22 @@ export function buildMoney(deps: MoneyDependencies): Money {
     wallet,
     changes,
     commands: [paymentRequestCommand({ ...deps, payments })],
-    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...external.jobs, ...walletChangeJobs({ appsOf: (db, userId) => appsGranted(db, userId, balanceScope), send: (tx, message) => deps.webhooks.send(tx, message) }) },
+    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...external.jobs, ...adapter.jobs, ...walletChangeJobs({ appsOf: (db, userId) => appsGranted(db, userId, balanceScope), send: (tx, message) => deps.webhooks.send(tx, message) }) },
+    breakers: () => adapter.breakers(),
+    openInstructions: () => adapter.openInstructions(),
+    close: () => adapter.close(),
     routes: {
       ...walletRoutes({
-      database,
-      accounts: createAccounts({ database, clock, wallet, defaultCurrency, record, changes: changes }),
-      resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
+      ...adapter,
+      resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, wallet, mayHaveWallet }),
       activationUrl,
       walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),
       defaultCurrency,
       prepareFirstPin: (principal, pin, field) => deps.mfa.pins.prepareFirst(requesterOfSession(principal), pin, field),
       }),
       ...activationPage(activationMark),
-      ...transferRoutes({ database, transfers, wallet, idempotency }),
+      ...callbackRoutes({ ...deps, instructions: adapter.instructions, secret: config.wallet.remote?.webhook_secret, onCallback: (outcome) => deps.walletObserver().onCallback(outcome) }),
+      ...transferRoutes({ transfers, wallet, idempotency }),
       ...giftRoutes({ gifts, idempotency, clock }),
       ...paymentRoutes({ database, clock, payments, wallet, idempotency }),
       ...external.routes,

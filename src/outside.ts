@@ -30,8 +30,11 @@ export interface OutsideDependencies {
 const secondMs = 1000;
 const hourMs = 3_600_000;
 
-/** Whether wallets can be funded with play money: where nobody but this machine can come, unless an administrator wants it elsewhere. */
-export const usesSandboxProvider = ({ external, server }: Config): boolean => external.provider === 'sandbox' || (external.provider === 'auto' && isLoopbackUrl(server.public_url) && isLoopbackHost(server.host));
+/**
+ * Whether wallets can be funded with play money: where nobody but this machine can come, unless an administrator wants it elsewhere.
+ * Never where a wallet service keeps the money: accounts outside are its business then.
+ */
+export const usesSandboxProvider = ({ external, server, wallet }: Config): boolean => wallet.adapter === 'ledger' && (external.provider === 'sandbox' || (external.provider === 'auto' && isLoopbackUrl(server.public_url) && isLoopbackHost(server.host)));
 
 /** Accounts outside, by the provider and the limits of the configuration. */
 export function buildExternal(deps: OutsideDependencies): External {

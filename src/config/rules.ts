@@ -80,6 +80,15 @@ const rules: readonly Rule[] = [
         : [],
   },
   {
+    needs: ['wallet'],
+    check: ({ wallet }) => (wallet.remote !== undefined && isPlainAndRemote(wallet.remote.url) ? [plainUrl('wallet.remote.url', wallet.remote.url)] : []),
+  },
+  {
+    needs: ['wallet', 'external'],
+    check: ({ wallet, external }) =>
+      wallet.adapter === 'remote' && external.provider === 'sandbox' ? [{ key: 'external.provider', problem: 'is sandbox, and wallet.adapter is remote', allowed: 'auto or none: accounts outside are the business of the wallet service' }] : [],
+  },
+  {
     needs: ['wallet.default_currency'],
     check: ({ wallet }) =>
       isCurrency(wallet.default_currency)

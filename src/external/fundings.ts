@@ -2,6 +2,7 @@ import type { Transaction } from '../database/index.ts';
 import { advance } from '../kernel/advance.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
+import { settledId } from '../wallet/index.ts';
 import { askingJob, orderExpiryJob } from './jobs.ts';
 import { fundingMachine, type FundingCommand, type FundingStatus } from './machines.ts';
 import { findOrder, listOrders, lockOrder } from './order-repo.ts';
@@ -96,7 +97,7 @@ export function createFundings(deps: OrdersDependencies): Fundings {
       const now = clock.now();
       const ended: Funding =
         answer.outcome === 'done'
-          ? { ...funding, status: next(funding, 'complete', now), txnId: await wallet.transfer(tx, { from: { provider: account.provider }, to: { user: userId }, amountMinor, currency, code: 'funding', ref: id, note }), providerReference: answer.reference, endedAt: now }
+          ? { ...funding, status: next(funding, 'complete', now), txnId: settledId(await wallet.transfer(tx, { from: { provider: account.provider }, to: { user: userId }, amountMinor, currency, code: 'funding', ref: id, note })), providerReference: answer.reference, endedAt: now }
           : { ...funding, status: next(funding, 'fail', now), error: { code: answer.code, message: answer.message }, endedAt: now };
       await record.moveOrder(tx, funding, ended, account, byProvider(account));
     },

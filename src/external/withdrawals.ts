@@ -3,6 +3,7 @@ import { advance } from '../kernel/advance.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
 import { exponentOf, type Money } from '../kernel/money.ts';
+import { settledId } from '../wallet/index.ts';
 import { askingJob, orderExpiryJob } from './jobs.ts';
 import { withdrawalMachine, type WithdrawalCommand, type WithdrawalStatus } from './machines.ts';
 import { findOrder, listOrders, lockOrder } from './order-repo.ts';
@@ -158,7 +159,7 @@ class WithdrawalDesk implements Withdrawals {
     const { userId, amountMinor, currency, note, id } = withdrawal;
     const now = clock.now();
     const waits = this.#needsApproval(withdrawal);
-    const txnId = await wallet.hold(tx, { from: { user: userId }, to: { provider: account.provider }, amountMinor, currency, code: 'withdrawal', ref: id, note });
+    const txnId = settledId(await wallet.hold(tx, { from: { user: userId }, to: { provider: account.provider }, amountMinor, currency, code: 'withdrawal', ref: id, note }));
     const confirmed: Withdrawal = {
       ...withdrawal,
       status: nextWithdrawal(withdrawal, waits ? 'await_approval' : 'confirm', now),

@@ -7,7 +7,8 @@ import { requireConcerned, requireMaySpend, type PayerSession } from './gate.ts'
 import { next, type PaymentRecord } from './record.ts';
 import { findPayment, hasPaid, lockPayment } from './repo.ts';
 import { sandboxOutcome } from './sandbox.ts';
-import { isRefusal, type Settlement } from './settlement.ts';
+import { isRefusal, refusalOf } from '../wallet/index.ts';
+import type { Settlement } from './settlement.ts';
 import type { Payment } from './types.ts';
 
 export interface AuthorizationDependencies {
@@ -54,6 +55,9 @@ const expired = (): AppError => new AppError('PAYMENT_EXPIRED', 'The time for th
 const theClock = { kind: 'system', id: 'expiry' };
 
 const termsOf = ({ id, amountMinor, currency, miniappId }: Payment): PaymentTerms => ({ kind: 'payment', id, amountMinor, currency, exponent: exponentOf(currency), recipient: miniappId });
+
+/** What the payment ended with. Without what the wallet said of balance and limits: the paying app may see this answer. */
+const refusedWith = ({ id, status, error, endedAt, createdAt }: Payment): AppError => refusalOf(error!, { payment_id: id, status, failed_at: isoTime(endedAt ?? createdAt) });
 
 const tooNew = (): AppError => new AppError('INVALID_MFA_CREDENTIALS', 'This device was registered too recently to confirm a payment alone', { details: { method: 'biometric' } });
 
@@ -158,14 +162,18 @@ class AuthorizationDesk implements Authorization {
       await proof.spend(tx);
       return payment;
     };
-    try {
-      return await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx)));
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      const failed = await database.inTransaction(async (tx) => settlement.fail(tx, await locked(tx), error));
-      // Without what the wallet said of balance and limits: the paying app may see this answer.
-      throw new AppError(error.code, error.message, { details: { payment_id: id, status: failed.status, failed_at: isoTime(failed.endedAt ?? failed.createdAt) } });
-    }
+    const begin = async (): Promise<Payment> => {
+      try {
+        await settlement.lookAhead((await findPayment(database, id))!);
+        return await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx))));
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        return database.inTransaction(async (tx) => settlement.fail(tx, await locked(tx), error));
+      }
+    };
+    const payment = await begin();
+    if (payment.error !== undefined) throw refusedWith(payment);
+    return payment;
   }
 }
 

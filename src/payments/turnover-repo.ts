@@ -33,7 +33,7 @@ export async function listTurnover(db: Queryable, miniappId: string, from: numbe
          FROM payment WHERE miniapp_id = ? AND completed_at IS NOT NULL AND completed_at >= ? AND completed_at < ? GROUP BY 1, 2, 3
        UNION ALL
        SELECT r.created_at / ${dayMs}, p.sandbox, p.currency, 0, 0, 0, ${parts('r.amount')}
-         FROM payment p JOIN payment_refund r ON r.payment_id = p.id WHERE p.miniapp_id = ? AND p.refunded > 0 AND r.created_at >= ? AND r.created_at < ? GROUP BY 1, 2, 3
+         FROM payment p JOIN payment_refund r ON r.payment_id = p.id WHERE p.miniapp_id = ? AND p.refunded > 0 AND r.status = 'completed' AND r.created_at >= ? AND r.created_at < ? GROUP BY 1, 2, 3
      ) SELECT day, sandbox, currency, ${summed} FROM moved GROUP BY day, sandbox, currency ORDER BY day, sandbox, currency`,
     [miniappId, from, until, miniappId, from, until],
   );

@@ -2,13 +2,11 @@ import { answer, principalOf, type ApiAnswer, type ApiRequest, type Routes } fro
 import type { Idempotency } from '../idempotency/index.ts';
 import { isoTime } from '../kernel/clock.ts';
 import { amountNumber, readAmount, readCurrency } from '../kernel/money.ts';
-import type { Database } from '../database/index.ts';
 import { readRoomId, readUserId, type Wallet } from '../wallet/index.ts';
 import type { Transfers } from './transfers.ts';
 import type { Transfer } from './types.ts';
 
 export interface TransferRoutesDependencies {
-  readonly database: Database;
   readonly transfers: Transfers;
   readonly wallet: Wallet;
   readonly idempotency: Idempotency;
@@ -22,8 +20,8 @@ interface InitiateBody {
   idempotency_key: string;
 }
 
-/** Money comes back in the same transaction that ends a transfer: it is there already. */
-const refundOf = (transfer: Transfer): object => (transfer.txnId === undefined ? {} : { refund_initiated: true, refund_expected_at: isoTime(transfer.settledAt ?? 0) });
+/** Money that was held comes back; with the embedded ledger it is there already. */
+const refundOf = ({ txnId, settledAt }: Transfer): object => (txnId === undefined ? {} : { refund_initiated: true, ...(settledAt === undefined ? {} : { refund_expected_at: isoTime(settledAt) }) });
 
 /** When it ended, under the name that its end has. */
 function endView({ status, settledAt, acceptanceRequired }: Transfer): object {
@@ -34,7 +32,7 @@ function endView({ status, settledAt, acceptanceRequired }: Transfer): object {
 
 /** Specification sections 7.2.3 to 7.2.9. */
 function transferView(transfer: Transfer, walletIds: { readonly payer?: string | undefined; readonly payee?: string | undefined } = {}): Record<string, unknown> {
-  const { id, status, acceptanceRequired, amountMinor, currency, payer, payee, note, roomId, reason, txnId, createdAt, expiresAt } = transfer;
+  const { id, status, acceptanceRequired, amountMinor, currency, payer, payee, note, roomId, reason, error, txnId, createdAt, expiresAt } = transfer;
   const party = (userId: string, walletId: string | undefined): object => ({ user_id: userId, ...(walletId === undefined ? {} : { wallet_id: walletId }) });
   return {
     transfer_id: id,
@@ -48,6 +46,7 @@ function transferView(transfer: Transfer, walletIds: { readonly payer?: string |
     ...(roomId === undefined ? {} : { room_id: roomId }),
     ...(txnId === undefined ? {} : { txn_id: txnId }),
     ...(reason === undefined ? {} : { reason }),
+    ...(error === undefined ? {} : { error_code: error.code, error_message: error.message }),
     timestamp: isoTime(createdAt),
     ...(expiresAt === undefined ? {} : { expires_at: isoTime(expiresAt) }),
     ...endView(transfer),
@@ -78,7 +77,7 @@ function initiateRoute({ transfers, idempotency }: TransferRoutesDependencies) {
 }
 
 export function transferRoutes(deps: TransferRoutesDependencies): Routes {
-  const { database, transfers, wallet } = deps;
+  const { transfers, wallet } = deps;
   const who = (request: ApiRequest) => principalOf(request, 'session').userId;
   const idIn = (request: ApiRequest): string => request.path.transfer_id as string;
   const viewWithWallets = async (transfer: Transfer): Promise<Record<string, unknown>> => {
@@ -93,7 +92,7 @@ export function transferRoutes(deps: TransferRoutesDependencies): Routes {
     },
     acceptTransfer: async (request) => {
       const transfer = await transfers.accept(who(request), idIn(request));
-      const balance = await wallet.available(database, { user: transfer.payee }, transfer.currency);
+      const balance = await wallet.available({ user: transfer.payee }, transfer.currency);
       return answer({ ...(await viewWithWallets(transfer)), new_balance: amountNumber(balance, transfer.currency) });
     },
     rejectTransfer: async (request) => {

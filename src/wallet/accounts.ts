@@ -41,8 +41,8 @@ export interface Accounts {
   register(userId: UserId, currency: Currency, ownDailyLimitMinor: number | undefined): Promise<Standing>;
   /** Takes the account from pending to active; `alongside` happens with it or not at all. @throws AppError NOT_FOUND for another's wallet id, USER_SUSPENDED, INVALID_STATE_TRANSITION */
   activate(userId: UserId, activation: Activation, alongside?: (tx: Transaction) => Promise<void>): Promise<Standing>;
-  /** Of a user who has no wallet yet: an empty one that is not activated. Opens none. */
-  standing(userId: UserId, walletId: string): Promise<Standing>;
+  /** Of a user who has no wallet yet: an empty one that is not activated. Opens none. `limitsIn`: the currency of limits and usage, else the wallet's own. */
+  standing(userId: UserId, walletId: string, limitsIn?: Currency): Promise<Standing>;
 }
 
 export interface AccountsDependencies {
@@ -60,16 +60,16 @@ const levelOnActivation = 1;
 export function createAccounts(deps: AccountsDependencies): Accounts {
   const { database, clock, wallet, defaultCurrency, record, changes } = deps;
 
-  const standingOf = async (record: WalletRecord): Promise<Standing> => {
+  const standingOf = async (record: WalletRecord, limitsIn: Currency = record.currency): Promise<Standing> => {
     const accounts = await listAccounts(database, { kind: 'wallet', owner: record.userId });
     const balances = accounts.map((account): Balance => ({ currency: account.currency, available: availableIn(account), pending: account.crPending, held: account.drPending }));
     const own = balances.find(({ currency }) => currency === record.currency) ?? { currency: record.currency, available: 0, pending: 0, held: 0 };
     const [day, month] = windowsAt(clock.now());
-    const [today, thisMonth] = await Promise.all([day, month].map((window) => findLimitUsage(database, record.userId, record.currency, window)));
+    const [today, thisMonth] = await Promise.all([day, month].map((window) => findLimitUsage(database, record.userId, limitsIn, window)));
     return {
       wallet: record,
       balances: [own, ...balances.filter(({ currency }) => currency !== record.currency)],
-      limits: await wallet.limitsOf(record, record.currency),
+      limits: await wallet.limitsOf(record, limitsIn),
       usage: { daily: today!.used + today!.reserved, monthly: thisMonth!.used + thisMonth!.reserved },
     };
   };
@@ -101,9 +101,9 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
       });
       return standingOf((await wallet.find(userId))!);
     },
-    async standing(userId, walletId) {
+    async standing(userId, walletId, limitsIn) {
       const none: WalletRecord = { userId, walletId, currency: defaultCurrency, level: 0, dailyLimitMinor: undefined, createdAt: 0, activatedAt: undefined, frozenAt: undefined };
-      return standingOf((await wallet.find(userId)) ?? none);
+      return standingOf((await wallet.find(userId)) ?? none, limitsIn);
     },
   };
 }

@@ -5,7 +5,7 @@ import { newId, type UserId } from '../kernel/ids.ts';
 import type { Money } from '../kernel/money.ts';
 import { highestLevel } from './levels.ts';
 import type { WalletChanges } from './changes.ts';
-import type { Wallet } from './port.ts';
+import { settledId, type Wallet } from './port.ts';
 import { setFrozen, setLevel } from './repo.ts';
 
 /** For the audit log: what was done to whose wallet, in the transaction that did it. */
@@ -43,7 +43,7 @@ export function createWalletAdministration({ database, clock, wallet, record, ch
   return {
     credit: (userId, money, reason) =>
       database.inTransaction(async (tx) => {
-        const txnId = await wallet.transfer(tx, { ...money, from: { outside: true }, to: { user: userId }, code: 'deposit', ref: newId('deposit'), note: reason });
+        const txnId = settledId(await wallet.transfer(tx, { ...money, from: { outside: true }, to: { user: userId }, code: 'deposit', ref: newId('deposit'), note: reason }));
         await record(tx, 'wallet.credited', userId, { txn_id: txnId, amount_minor: money.amountMinor, currency: money.currency, reason });
         return txnId;
       }),

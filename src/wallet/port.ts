@@ -1,3 +1,4 @@
+import type { AppError } from '../kernel/errors.ts';
 import type { Limits } from './levels.ts';
 import type { Queryable, Transaction } from '../database/index.ts';
 import type { MiniAppId, RoomId, UserId } from '../kernel/ids.ts';
@@ -48,14 +49,54 @@ export interface Movement extends Money {
 export type ReleaseOutcome = 'cancelled' | 'rejected' | 'expired';
 
 /**
+ * What became of an order to move money. The embedded ledger has moved it, in the caller's transaction. With a wallet service
+ * there is an instruction so far, written in the caller's transaction: what comes of it is told to the feature later
+ * (`WalletAnswer`), by the code of the movement.
+ */
+export type Moved = { readonly settled: true; readonly txnId: string } | { readonly settled: false; readonly instructionId: string };
+
+/** The transaction id of what has moved already: for what never leaves the embedded ledger. Throws for everything else. */
+export function settledId(moved: Moved): string {
+  if (!moved.settled) throw new Error(`${moved.instructionId} is in the hands of a wallet service`);
+  return moved.txnId;
+}
+
+/** What the wallet service made of an instruction; part of the transaction that takes the answer. */
+export interface WalletAnswer {
+  readonly instructionId: string;
+  readonly kind: 'transfer' | 'hold' | 'capture' | 'release';
+  readonly code: MovementCode;
+  /** Of the movement: the transfer, gift or payment. */
+  readonly ref: string;
+  /** The money has moved, under this transaction id; or the wallet refused it. */
+  readonly outcome: { readonly txnId: string } | { readonly refused: AppError };
+}
+
+/** Takes the answers to the instructions of one feature, each once. */
+export type TakeAnswer = (tx: Transaction, answer: WalletAnswer) => Promise<void>;
+
+/** What a wallet service was asked beforehand. */
+export interface Foresight {
+  /** Whether it wants that the recipient accepts; undefined where that is our own policy. */
+  readonly acceptanceRequired: boolean | undefined;
+}
+
+/**
  * Money, for the features that move it: payments, transfers, gifts, refunds. What a user sends counts towards their limits and
  * needs an active wallet; what a user receives opens a wallet for them where there is none (decision D18). All that takes a
  * transaction is part of it: a refusal is thrown and must roll it back.
  */
 export interface Wallet {
   find(userId: UserId, db?: Queryable): Promise<WalletRecord | undefined>;
+  /** Of those who have one. Outside of a transaction. @throws AppError SERVICE_UNAVAILABLE */
+  findAll(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, WalletRecord>>;
   /** The wallet, opened as pending when there is none: only on intent to pay. */
   open(tx: Transaction, userId: UserId, currency?: Currency): Promise<WalletRecord>;
+  /**
+   * Asks a wallet service, outside of a transaction, what the checks below can't: they see what it last said. The embedded ledger
+   * has nothing to ask. @throws AppError as requireMaySend, requireFunds, requireMayReceive; SERVICE_UNAVAILABLE
+   */
+  lookAhead(movement: Pick<Movement, 'from' | 'to' | 'amountMinor' | 'currency'>): Promise<Foresight>;
   /** Whether this user could send this much, apart from the balance. @throws AppError USER_SUSPENDED, P2P_SEND_NOT_ALLOWED, AMOUNT_EXCEEDS_LIMIT, DAILY_LIMIT_EXCEEDED, MONTHLY_LIMIT_EXCEEDED */
   requireMaySend(userId: UserId, money: Money, db?: Queryable): Promise<WalletRecord>;
   /** What may go out of it just now, in minor units; all zero before it is activated. */
@@ -64,14 +105,19 @@ export interface Wallet {
   requireFunds(userId: UserId, money: Money, db?: Queryable): Promise<void>;
   /** @throws AppError USER_SUSPENDED */
   requireMayReceive(userId: UserId, db?: Queryable): Promise<void>;
-  /** At once and for good. Returns its transaction id. @throws AppError as requireMaySend, requireMayReceive, and INSUFFICIENT_FUNDS */
-  transfer(tx: Transaction, movement: Movement): Promise<string>;
-  /** Reserves the money until `capture` or `release`. Returns the hold's transaction id. @throws AppError as `transfer` */
-  hold(tx: Transaction, movement: Movement): Promise<string>;
-  /** The payee has the money. @throws AppError INVALID_STATE_TRANSITION when the hold has ended */
-  capture(tx: Transaction, holdId: string): Promise<void>;
+  /** At once and for good. @throws AppError as requireMaySend, requireMayReceive, and INSUFFICIENT_FUNDS */
+  transfer(tx: Transaction, movement: Movement): Promise<Moved>;
+  /** Reserves the money until `capture` or `release`. @throws AppError as `transfer` */
+  hold(tx: Transaction, movement: Movement): Promise<Moved>;
+  /** The payee has the money. `holdId`: the transaction id of the hold. @throws AppError INVALID_STATE_TRANSITION when the hold has ended */
+  capture(tx: Transaction, holdId: string): Promise<Moved>;
   /** The payer has the money back, and the limit that it counted towards. @throws AppError INVALID_STATE_TRANSITION when the hold has ended */
-  release(tx: Transaction, holdId: string, outcome: ReleaseOutcome): Promise<void>;
-  /** What can be spent, in minor units. */
-  available(db: Queryable, party: Exclude<Party, { outside: true }>, currency: Currency): Promise<number>;
+  release(tx: Transaction, holdId: string, outcome: ReleaseOutcome): Promise<Moved>;
+  /**
+   * After the commit: has the instructions carried out now, and waits for their answers for some seconds. It never throws: a job does
+   * what could not be done. Afterwards the caller reads again where its own thing stands.
+   */
+  finish(...moved: readonly Moved[]): Promise<void>;
+  /** What can be spent, in minor units. Outside of a transaction. */
+  available(party: Exclude<Party, { outside: true }>, currency: Currency): Promise<number>;
 }

@@ -8,8 +8,8 @@ import { insertHistory, setHistoryStatus, type HistoryEntry, type HistoryStatus 
 import { availableIn, createLedger, insufficient, type Ledger } from './ledger/ledger.ts';
 import { findAccount, findOwner, findTransfer, findUserOf, type AccountOwner, type LedgerTransfer } from './ledger/repo.ts';
 import { limitsOf, maySendAt, windowsAt, type LevelTable, type Limits, type LimitWindow, type Period } from './levels.ts';
-import { statusOf, type Movement, type MovementCode, type Party, type Wallet, type WalletRecord } from './port.ts';
-import { countTowardsLimits, endReservation, findLimitUsage, findWallet, giveBackUse, holdWallets, insertWallet, reserveWalletId } from './repo.ts';
+import { statusOf, type Foresight, type Moved, type Movement, type MovementCode, type Party, type Wallet, type WalletRecord } from './port.ts';
+import { countTowardsLimits, endReservation, findLimitUsage, findWallet, giveBackUse, holdWallets, insertWallet, listWallets, reserveWalletId } from './repo.ts';
 
 export interface WalletDependencies {
   readonly database: Database;
@@ -67,6 +67,18 @@ class LedgerWallet implements Wallet {
     return findWallet(db, userId);
   }
 
+  findAll(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, WalletRecord>> {
+    return listWallets(this.#deps.database, userIds);
+  }
+
+  lookAhead(): Promise<Foresight> {
+    return Promise.resolve({ acceptanceRequired: undefined });
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async open(tx: Transaction, userId: UserId, currency: Currency = this.#deps.defaultCurrency): Promise<WalletRecord> {
     const known = await findWallet(tx, userId);
     if (known !== undefined) return known;
@@ -103,39 +115,41 @@ class LedgerWallet implements Wallet {
     if ((await findWallet(db, userId))?.frozenAt !== undefined) throw suspended();
   }
 
-  transfer(tx: Transaction, movement: Movement): Promise<string> {
+  transfer(tx: Transaction, movement: Movement): Promise<Moved> {
     return this.#book(tx, movement, 'transfer');
   }
 
-  hold(tx: Transaction, movement: Movement): Promise<string> {
+  hold(tx: Transaction, movement: Movement): Promise<Moved> {
     return this.#book(tx, movement, 'hold');
   }
 
-  async capture(tx: Transaction, holdId: string): Promise<void> {
+  async capture(tx: Transaction, holdId: string): Promise<Moved> {
     const hold = await this.#ledger.post(tx, holdId);
     await this.#noteBalance(tx, hold.credit, hold);
     await this.#settle(tx, hold, true, 'completed');
+    return { settled: true, txnId: holdId };
   }
 
-  async release(tx: Transaction, holdId: string, outcome: 'cancelled' | 'rejected' | 'expired'): Promise<void> {
+  async release(tx: Transaction, holdId: string, outcome: 'cancelled' | 'rejected' | 'expired'): Promise<Moved> {
     const hold = await this.#ledger.void(tx, holdId);
     await this.#noteBalance(tx, hold.debit, hold);
     await this.#settle(tx, hold, false, outcome);
+    return { settled: true, txnId: holdId };
   }
 
-  async available(db: Queryable, party: Exclude<Party, { outside: true }>, currency: Currency): Promise<number> {
-    const account = await findAccount(db, accountOf(party), currency);
+  async available(party: Exclude<Party, { outside: true }>, currency: Currency): Promise<number> {
+    const account = await findAccount(this.#deps.database, accountOf(party), currency);
     return account === undefined ? 0 : availableIn(account);
   }
 
-  async #book(tx: Transaction, movement: Movement, how: 'transfer' | 'hold'): Promise<string> {
+  async #book(tx: Transaction, movement: Movement, how: 'transfer' | 'hold'): Promise<Moved> {
     const payer = await this.#prepare(tx, movement);
     const transfer = await this.#ledger[how](tx, this.#entryOf(movement));
     if (payer !== undefined) await this.#count(tx, payer.limits, payer.wallet.userId, transfer, how === 'transfer' ? 'used' : 'reserved');
     this.#noteBalances(tx, movement, how);
     if (movement.undoes !== undefined) await this.#giveBackLimits(tx, movement.undoes, transfer.amountMinor);
     await insertHistory(tx, historyOf(movement, transfer, how === 'transfer' ? 'completed' : 'pending'));
-    return transfer.id;
+    return { settled: true, txnId: transfer.id };
   }
 
   #noteBalances(tx: Transaction, { from, to, amountMinor, currency }: Movement, how: 'transfer' | 'hold'): void {

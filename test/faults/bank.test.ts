@@ -97,7 +97,7 @@ onBothDatabases('the bank under kill -9', (databases) => {
     const session = await appToken({ url: serverUrl }, who, shop, { miniapp_context: JSON.stringify({ room_id: homeserver.roomId }) });
     expect((await call(serverUrl, 'POST', '/wallet/v1/devices/register', { token, body: { device_id: deviceId, public_key: key.publicKey } })).status).to.equal(201);
     const account = await accountOf(serverUrl, token, name);
-    return { token, account, adminToken, till: { appToken: session, key, deviceId, merchant: shop.basic.authorization! } };
+    return { token, outside: { account, adminToken }, till: { appToken: session, key, deviceId, merchant: shop.basic.authorization! } };
   };
   /** An account outside, which its owner has shown to be theirs. */
   const accountOf = async (serverUrl: string, token: string, name: string): Promise<string> => {

@@ -2,9 +2,12 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildApp, type App, type AppDependencies } from '../../src/app.ts';
-import { loadConfig, loadRegistration } from '../../src/config/index.ts';
+import { loadConfig, loadRegistration, type Config } from '../../src/config/index.ts';
 import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
 import { createListener } from '../../src/http/index.ts';
+import { exponentOf, type Money } from '../../src/kernel/money.ts';
+import { levelsOf } from '../../src/wallet/index.ts';
+import { startWalletService, walletApiKey, type WalletService } from './wallet-service.ts';
 import { BridgeHomeserver } from '../../src/matrix/index.ts';
 import { openKeyRing } from '../../src/security/key-ring.ts';
 import { startIdentityServers, type IdentityServers } from '../http/oauth/identity-servers.ts';
@@ -21,6 +24,9 @@ export interface WholeServer {
   readonly url: string;
   readonly app: App;
   readonly database: Database;
+  /** Whose ledger has the money: the wallet service's, where there is one. */
+  readonly bank: Database;
+  readonly walletService: WalletService | undefined;
   readonly clock: TestClock;
   readonly log: ReturnType<typeof recordingLog>;
   /** Who the homeserver of this test takes which Matrix access token for. */
@@ -36,9 +42,17 @@ export interface SharedState {
   readonly databaseUrl: string;
   readonly keyRingPath: string;
   readonly clock: TestClock;
+  readonly walletService: WalletService | undefined;
 }
 
 const dayMs = 24 * 60 * 60_000;
+
+/** A wallet service with the policy that the configuration has for the embedded ledger. */
+function serviceFor({ wallet, transfers }: Config, databaseUrl: string, clock: TestClock, port: number): Promise<WalletService> {
+  const { recipient_acceptance: acceptance, acceptance_above: above } = transfers;
+  const needsAcceptance = ({ amountMinor, currency }: Money): boolean => acceptance === 'always' || (acceptance === 'above' && amountMinor > above * 10 ** exponentOf(currency));
+  return startWalletService({ databaseUrl, clock, port, levels: levelsOf(wallet), needsAcceptance });
+}
 
 export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs' | 'provider' | 'log' | 'tracer'>> = {}, beside?: SharedState): Promise<WholeServer> {
   const directory = temporaryDirectory('whole');
@@ -47,6 +61,8 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
   writeFileSync(join(directory, 'registration.yaml'), registrationFor(port), { mode: 0o600 });
   const databaseUrl = beside?.databaseUrl ?? (await databases.createUrl());
   const keyRingPath = beside?.keyRingPath ?? join(directory, 'key-ring.json');
+  const walletPort = databases.wallet === 'remote' ? await freePort() : undefined;
+  const walletUrl = beside?.walletService?.url ?? (walletPort === undefined ? undefined : `http://127.0.0.1:${walletPort}`);
   const config = loadConfig({
     cwd: directory,
     env: {
@@ -57,11 +73,14 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
       TMCP_HOMESERVER_URL: identity.url,
       TMCP_HOMESERVER_DOMAIN: DOMAIN,
       TMCP_HOMESERVER_REGISTRATION: join(directory, 'registration.yaml'),
+      ...(walletUrl === undefined ? {} : { TMCP_WALLET_ADAPTER: 'remote', TMCP_WALLET_REMOTE_URL: walletUrl, TMCP_WALLET_REMOTE_API_KEY: walletApiKey }),
       ...generousLimits,
       ...env,
     },
   });
   const clock = beside?.clock ?? new TestClock();
+  const ownService = walletPort === undefined || beside !== undefined ? undefined : await serviceFor(config, await databases.createUrl(), clock, walletPort);
+  const walletService = beside?.walletService ?? ownService;
   const log = recordingLog();
   const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
   await migrate(database);
@@ -82,12 +101,14 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     url: `http://127.0.0.1:${port}`,
     app,
     database,
+    bank: walletService?.database ?? database,
+    walletService,
     clock,
     log,
     identity,
     adminToken: token,
     keyRingPath,
-    shared: { databaseUrl, keyRingPath, clock },
+    shared: { databaseUrl, keyRingPath, clock, walletService },
     async close() {
       server.closeAllConnections();
       server.close();
@@ -95,8 +116,18 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
       await homeserver.close();
       await identity.close();
       await database.close();
+      await ownService?.close();
     },
   };
+}
+
+/** What the worker does with instructions to the wallet service that no request waited for; nothing with the embedded ledger. */
+export async function runInstructions({ app, database, walletService }: WholeServer): Promise<void> {
+  if (walletService === undefined) return;
+  for (const body of await queued<{ instructionId: string }>(database, 'wallet.instruction')) {
+    const recording = await app.jobs['wallet.instruction']!.run({ id: 'job', stream: 's', kind: 'wallet.instruction', body, attempt: 1, createdAt: 0, unsettledSince: undefined });
+    if (recording !== undefined) await database.inTransaction(recording);
+  }
 }
 
 /** Bodies of the jobs of one kind that are queued, in the order in which they were. */

@@ -1,7 +1,7 @@
 import type { Database, Transaction } from '../../src/database/index.ts';
 import { asUserId, type UserId } from '../../src/kernel/ids.ts';
 import { asCurrency, type Currency } from '../../src/kernel/money.ts';
-import { auditLedger, createWallet, createWalletAdministration, type Break, type Wallet, type WalletAdministration } from '../../src/wallet/index.ts';
+import { auditLedger, createWallet, createWalletAdministration, settledId, type Break, type Wallet, type WalletAdministration } from '../../src/wallet/index.ts';
 import { openTestDatabase, type TestDatabase } from '../support/databases.ts';
 
 export const usd = asCurrency('USD');
@@ -50,10 +50,10 @@ export async function openBank(databases: TestDatabase): Promise<Bank> {
       await database.sql('wallet').where({ user_id: userId, activated_at: null }).update({ activated_at: clock.time, level: 1 });
       return userId;
     },
-    move: (from, to, amountMinor, currency = usd) => database.inTransaction((tx) => wallet.transfer(tx, p2p(from, to, amountMinor, currency))),
-    hold: (from, to, amountMinor, currency = usd) => database.inTransaction((tx) => wallet.hold(tx, p2p(from, to, amountMinor, currency))),
+    move: (from, to, amountMinor, currency = usd) => database.inTransaction((tx) => wallet.transfer(tx, p2p(from, to, amountMinor, currency)).then(settledId)),
+    hold: (from, to, amountMinor, currency = usd) => database.inTransaction((tx) => wallet.hold(tx, p2p(from, to, amountMinor, currency)).then(settledId)),
     inTransaction: (work) => database.inTransaction(work),
-    available: (userId, currency = usd) => wallet.available(database, { user: userId }, currency),
+    available: (userId, currency = usd) => wallet.available({ user: userId }, currency),
     audit: () => auditLedger(database),
     close: () => database.close(),
   };

@@ -81,6 +81,13 @@ async function audit({ json }: { json?: true }, command: Command): Promise<void>
   throw new CommandFailed(`${counted(breaks.length, 'break')} in the books; the first: ${breaks[0]!.check}`);
 }
 
+async function serve(options: { host: string; port: number }, command: Command): Promise<void> {
+  const { remote } = (await configured(command)).wallet;
+  if (remote === undefined) throw new CommandFailed('wallet.remote.api_key is not set: it is what callers have to present');
+  const { serveWallet } = await import('../../wallet-server.ts');
+  await serveWallet(configFileOf(command), options);
+}
+
 /** `tmcp wallet` */
 export function addWallet(program: Command): void {
   const wallet = program.command('wallet').summary('credit, freeze and verify wallets; audit the books').description('The embedded ledger (wallet.adapter: ledger). Everything is done in one transaction and may be run while the server is running.');
@@ -106,6 +113,14 @@ export function addWallet(program: Command): void {
     .description('Sets the level, 1 to 3, of an account that its owner has activated; limits follow from it (wallet.basic, wallet.verified, wallet.enhanced). This server verifies nobody itself: do it when you have seen the documents.')
     .addHelpText('after', '\nExample: tmcp wallet verify @alice:example.org 2')
     .action(verify);
+  wallet
+    .command('serve')
+    .summary('run the embedded ledger as a wallet service')
+    .description('Serves schema/wallet-service.yaml from the ledger in database.url, for callers that present wallet.remote.api_key, until SIGTERM or SIGINT. It is the reference for a service of your own: run it on a database that no tmcp-server uses, and point wallet.remote.url of the server at it.')
+    .option('--host <address>', 'where to listen', '127.0.0.1')
+    .option('--port <number>', 'where to listen', integer(0, 65_535), 8630)
+    .addHelpText('after', '\nExample: tmcp wallet serve -c /etc/tmcp/wallet.yaml')
+    .action(serve);
   wallet
     .command('audit')
     .summary('check every invariant of the books')

@@ -18,6 +18,7 @@ import * as suspensions from './0018-suspensions.ts';
 import * as notices from './0019-notices.ts';
 import * as users from './0020-users.ts';
 import * as matrixGrants from './0021-matrix-grants.ts';
+import * as remoteWallet from './0022-remote-wallet.ts';
 import * as externalAccounts from './0023-external-accounts.ts';
 import * as analytics from './0024-analytics.ts';
 
@@ -46,6 +47,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0019-notices': notices,
   '0020-users': users,
   '0021-matrix-grants': matrixGrants,
+  '0022-remote-wallet': remoteWallet,
   '0023-external-accounts': externalAccounts,
   '0024-analytics': analytics,
 };

@@ -47,9 +47,8 @@ export interface ClientOptions {
   /** Transfers that wait for somebody's acceptance. */
   readonly waiting: { readonly id: string; readonly payer: string; readonly payee: string }[];
   readonly isOver: () => boolean;
-  /** This person's account outside, and how an administrator lets large sums go. */
-  readonly account: string;
-  readonly adminToken: string;
+  /** This person's account outside, and how an administrator lets large sums go; undefined where a wallet service keeps the money. */
+  readonly outside: { readonly account: string; readonly adminToken: string } | undefined;
   /** How this person pays: a session with the shop, and a registered device. The shop's own credentials are for refunds. */
   readonly till: { readonly appToken: string; readonly key: DeviceKey; readonly deviceId: string; readonly merchant: string };
 }
@@ -159,7 +158,9 @@ export class BankClient {
 
   /** Money in or out. Some of it the provider refuses or answers later, and some needs an administrator, who may come too late. */
   async #outside(): Promise<void> {
-    const { ledger, account, adminToken } = this.#options;
+    const { ledger, outside } = this.#options;
+    if (outside === undefined) return this.#transfer();
+    const { account, adminToken } = outside;
     const [key, amountMinor] = [`x${(serial += 1)}`, chance(25) ? pick([2001, 2002]) : randomInt(1, 900)];
     const order = { external_account_id: account, amount: amountMinor / 100, currency: 'USD', auth_proof: proofOf({ id: key, amountMinor, recipient: account }) };
     const isFunding = chance(50);

@@ -1,0 +1,1 @@
+export { createWalletService, type WalletServiceDependencies } from './routes.ts';
