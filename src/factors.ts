@@ -2,32 +2,33 @@ import type { Config } from './config/index.ts';
 import type { Queryable } from './database/index.ts';
 import type { UserId } from './kernel/ids.ts';
 import { exponentOf } from './kernel/money.ts';
-import { createMfa, readThresholds, requireAuthProof, type Method, type Mfa } from './mfa/index.ts';
+import { announceToUser, createMfa, readThresholds, requireAuthProof, type Method, type Mfa, type MfaOptions } from './mfa/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 
 /** The wallet spells them as v1.9.0 section 7.2.1 does. */
 const walletNames: Readonly<Record<Method, string>> = { biometric: 'biometric', transaction_pin: 'pin', totp: 'otp' };
 
-/** The factors, by their configuration. */
-export function buildMfa(deps: Omit<Parameters<typeof createMfa>[0], 'options'> & { readonly config: Config }): Mfa {
-  const { mfa, homeserver, server } = deps.config;
+/** What the configuration says of factors. */
+export function mfaOptionsOf({ mfa, homeserver, server }: Pick<Config, 'mfa' | 'homeserver' | 'server'>): MfaOptions {
   const { hostname, origin } = new URL(server.public_url);
-  return createMfa({
-    ...deps,
-    options: {
-      minPinLength: mfa.min_pin_length,
-      attempts: { maxAttempts: mfa.max_attempts, lockMs: mfa.lock_seconds * 1000, maxLockMs: mfa.max_lock_seconds * 1000 },
-      freshSignInMs: mfa.fresh_sign_in_seconds * 1000,
-      loweredLimitsMs: mfa.lowered_limits_seconds * 1000,
-      pinResetMs: mfa.pin_reset_seconds * 1000,
-      challengeMs: mfa.challenge_seconds * 1000,
-      policy: { requireOver: readThresholds(mfa.require_over), requireForNewDevice: mfa.require_for_new_device, newDeviceMs: mfa.new_device_seconds * 1000, requireForFirstPayment: mfa.require_for_first_payment },
-      rpId: mfa.webauthn_rp_id ?? hostname,
-      origins: [origin, ...mfa.webauthn_origins],
-      issuerName: mfa.issuer_name ?? homeserver.domain.replace(/:.*$/, ''),
-    },
-  });
+  return {
+    minPinLength: mfa.min_pin_length,
+    attempts: { maxAttempts: mfa.max_attempts, lockMs: mfa.lock_seconds * 1000, maxLockMs: mfa.max_lock_seconds * 1000 },
+    freshSignInMs: mfa.fresh_sign_in_seconds * 1000,
+    loweredLimitsMs: mfa.lowered_limits_seconds * 1000,
+    pinResetMs: mfa.pin_reset_seconds * 1000,
+    challengeMs: mfa.challenge_seconds * 1000,
+    policy: { requireOver: readThresholds(mfa.require_over), requireForNewDevice: mfa.require_for_new_device, newDeviceMs: mfa.new_device_seconds * 1000, requireForFirstPayment: mfa.require_for_first_payment },
+    rpId: mfa.webauthn_rp_id ?? hostname,
+    origins: [origin, ...mfa.webauthn_origins],
+    issuerName: mfa.issuer_name ?? homeserver.domain.replace(/:.*$/, ''),
+  };
 }
+
+type FactorDependencies = Omit<Parameters<typeof createMfa>[0], 'options' | 'announce'> & Parameters<typeof announceToUser>[0] & { readonly config: Config };
+
+/** The factors, by their configuration. */
+export const buildMfa = (deps: FactorDependencies): Mfa => createMfa({ ...deps, announce: announceToUser(deps), options: mfaOptionsOf(deps.config) });
 
 /** The factors as the wallet asks for them: proofs over terms as they are stored (decisions D6, D20). */
 export const proofsOf = (mfa: Mfa): TermsProof => ({

@@ -1,4 +1,4 @@
-import type { Database, Queryable, Transaction } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { newId, type UserId } from '../kernel/ids.ts';
@@ -46,22 +46,42 @@ export interface ChallengeAnswer {
   readonly timestamp?: string;
 }
 
+/** A challenge that is there once `save` is done, in the transaction of what waits for it. */
+export interface DraftChallenge {
+  readonly challenge: ChallengeOnWire;
+  save(tx: Transaction): Promise<void>;
+}
+
+/** What the policy looks at. */
+export interface PaymentToJudge {
+  readonly userId: UserId;
+  readonly terms: PaymentTerms;
+  /** The device whose signature is there. */
+  readonly deviceId: string | undefined;
+  readonly isFirstToPayee: boolean;
+}
+
+/** All of it is to be called outside of a transaction. */
 export interface Challenges {
-  /** Asks the policy. Inside a transaction pass that: nothing else of the database is touched. */
-  requirementFor(db: Queryable, payment: { readonly userId: UserId; readonly terms: PaymentTerms; readonly deviceId: string | undefined; readonly isFirstToPayee: boolean }): Promise<Requirement>;
+  /** Asks the policy. */
+  requirementFor(payment: PaymentToJudge): Promise<Requirement>;
   /**
-   * Opens a challenge as part of the caller's transaction; its terms are frozen with it. Undefined when the user has no factor
-   * that could answer it (decision D6: then 400 DEVICE_NOT_REGISTERED).
+   * A challenge; its terms are frozen with it. Undefined when the user has no factor that could answer it (decision D6: then 400
+   * DEVICE_NOT_REGISTERED).
    */
-  open(tx: Transaction, challenge: { readonly userId: UserId; readonly terms: PaymentTerms; readonly excludedDevice?: string | undefined }): Promise<ChallengeOnWire | undefined>;
+  draft(challenge: { readonly userId: UserId; readonly terms: PaymentTerms; readonly excludedDevice?: string | undefined }): Promise<DraftChallenge | undefined>;
   /**
-   * Judges an answer; outside of a transaction. `subject` is the payment that the caller's request names. Throws NOT_FOUND (unknown,
+   * Judges an answer. `subject` is the payment that the caller's request names. Throws NOT_FOUND (unknown,
    * another user's or another payment's), MFA_CHALLENGE_EXPIRED, INVALID_STATE_TRANSITION (answered before), INVALID_REQUEST,
    * INVALID_MFA_CREDENTIALS, MFA_LOCKED, DEVICE_NOT_REGISTERED.
    */
   verify(userId: UserId, subject: string, answer: ChallengeAnswer): Promise<Proof>;
-  /** What a passkey's assertion for this challenge is bound to. Throws NOT_FOUND, MFA_CHALLENGE_EXPIRED, INVALID_STATE_TRANSITION. */
-  boundTextOf(userId: UserId, challengeId: string): Promise<string>;
+}
+
+/** The same where this program keeps the challenges. */
+export interface OwnChallenges extends Challenges {
+  /** What an open challenge is about. Throws NOT_FOUND, MFA_CHALLENGE_EXPIRED, INVALID_STATE_TRANSITION. */
+  termsOf(userId: UserId, challengeId: string): Promise<PaymentTerms>;
 }
 
 const unknown = (): AppError => new AppError('NOT_FOUND', 'No such challenge');
@@ -72,7 +92,7 @@ const isOtherThan = (deviceId: string | undefined) => ({ kind, id }: Enrolled): 
 /** What a device's key signs for a challenge: `{payment_id}:{challenge_id}:{timestamp}`, and what a passkey's challenge is bound to: the terms. */
 const expectedFor = ({ id, terms }: Challenge): Expected => ({ signedTexts: (timestamp) => [`${terms.id}:${id}:${timestamp}`], windowMs: attestationWindowMs, boundTexts: boundTexts(terms) });
 
-export function createChallenges(deps: ChallengesDependencies): Challenges {
+export function createChallenges(deps: ChallengesDependencies): OwnChallenges {
   const { database, clock, prover, policy } = deps;
 
   const findOpen = async (userId: UserId, challengeId: string, subject?: string): Promise<Challenge> => {
@@ -84,20 +104,20 @@ export function createChallenges(deps: ChallengesDependencies): Challenges {
   };
 
   return {
-    async requirementFor(db, { userId, terms, deviceId, isFirstToPayee }) {
-      const enrolled = await listEnrolled(db, userId);
+    async requirementFor({ userId, terms, deviceId, isFirstToPayee }) {
+      const enrolled = await listEnrolled(database, userId);
       const deviceSince = enrolled.find(({ kind, id }) => kind === 'device' && id === deviceId)?.since;
       const reasons = reasonsFor(policy, { ...terms, isFirstToPayee, deviceSince, hasOtherFactor: enrolled.some(isOtherThan(deviceId)), now: clock.now() });
       return { reasons, excludedDevice: reasons.includes('new_device') ? deviceId : undefined };
     },
-    async open(tx, { userId, terms, excludedDevice }) {
-      const enrolled = (await listEnrolled(tx, userId)).filter(isOtherThan(excludedDevice));
+    async draft({ userId, terms, excludedDevice }) {
+      const enrolled = (await listEnrolled(database, userId)).filter(isOtherThan(excludedDevice));
       const methods = inPreference(methodsAmong(enrolled));
       if (methods.length === 0) return undefined;
       const now = clock.now();
       const challenge: Challenge = { id: newId('mfa_ch'), userId, terms, methods, excludedDevice, state: 'open', createdAt: now, expiresAt: now + deps.challengeMs };
-      await insertChallenge(tx, challenge);
-      return { challenge_id: challenge.id, methods: methods.map((method) => methodOnWire(method)), required_method: 'any', expires_at: isoTime(challenge.expiresAt), max_attempts: deps.maxAttempts };
+      const shown: ChallengeOnWire = { challenge_id: challenge.id, methods: methods.map((method) => methodOnWire(method)), required_method: 'any', expires_at: isoTime(challenge.expiresAt), max_attempts: deps.maxAttempts };
+      return { challenge: shown, save: (tx) => insertChallenge(tx, challenge) };
     },
     async verify(userId, subject, answer) {
       const challenge = await findOpen(userId, answer.challenge_id, subject);
@@ -119,8 +139,6 @@ export function createChallenges(deps: ChallengesDependencies): Challenges {
         throw error;
       }
     },
-    async boundTextOf(userId, challengeId) {
-      return boundTexts((await findOpen(userId, challengeId)).terms)[0]!;
-    },
+    termsOf: async (userId, challengeId) => (await findOpen(userId, challengeId)).terms,
   };
 }

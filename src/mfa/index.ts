@@ -1,8 +1,9 @@
 export { createMfaAdministration, type MfaAdministration } from './administration.ts';
+export { announceToUser, type AnnounceChange, type MadeChange } from './change-log.ts';
 export { purgeExpiredMfa } from './challenge-repo.ts';
 export type { ChallengeAnswer, ChallengeOnWire, Challenges, Requirement } from './challenges.ts';
 export { readAuthProof, readEvidence, requireAuthProof } from './evidence.ts';
-export { createMfa, type Mfa, type MfaOptions } from './mfa.ts';
+export { createMfa, type Mfa, type MfaOptions, type OwnMfa } from './mfa.ts';
 export type { MethodOnWire } from './methods.ts';
 export { readThresholds, type MfaReason } from './policy.ts';
 export { mfaRoutes } from './routes.ts';

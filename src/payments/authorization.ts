@@ -67,13 +67,12 @@ class AuthorizationDesk implements Authorization {
     const payment = await this.#findPayable(session, id);
     const proof = signature === undefined ? undefined : await this.#judge(payment, signature);
     const requirement = await this.#requirement(payment, proof);
-    if (proof === undefined || requirement.reasons.length > 0 || sandboxOutcome(payment) === 'require_mfa') return this.#openChallenge(session, id, proof, requirement.excludedDevice);
+    if (proof === undefined || requirement.reasons.length > 0 || sandboxOutcome(payment) === 'require_mfa') return this.#openChallenge(session, payment, proof, requirement.excludedDevice);
     return { payment: await this.#settle(session, id, proof), challenge: undefined };
   }
 
   async challenge(session: PayerSession, id: string): Promise<Authorized> {
-    await this.#findPayable(session, id);
-    return this.#openChallenge(session, id, undefined, undefined);
+    return this.#openChallenge(session, await this.#findPayable(session, id), undefined, undefined);
   }
 
   async verify(session: PayerSession, id: string, answer: ChallengeAnswer): Promise<Payment> {
@@ -133,20 +132,23 @@ class AuthorizationDesk implements Authorization {
 
   async #requirement(payment: Payment, proof: Proof | undefined) {
     const { database, factors } = this.#deps;
-    return factors.challenges.requirementFor(database, { userId: payment.payer, terms: termsOf(payment), deviceId: proof?.deviceId, isFirstToPayee: !(await hasPaid(database, payment)) });
+    return factors.challenges.requirementFor({ userId: payment.payer, terms: termsOf(payment), deviceId: proof?.deviceId, isFirstToPayee: !(await hasPaid(database, payment)) });
   }
 
-  #openChallenge(session: PayerSession, id: string, proof: Proof | undefined, excludedDevice: string | undefined): Promise<Authorized> {
+  async #openChallenge(session: PayerSession, known: Payment, proof: Proof | undefined, newDevice: string | undefined): Promise<Authorized> {
     const { database, factors, record } = this.#deps;
+    // Another challenge is no way around what the first one excluded.
+    const excludedDevice = newDevice ?? known.excludedDevice;
+    const draft = await factors.challenges.draft({ userId: session.userId, terms: termsOf(known), excludedDevice });
+    if (draft === undefined) throw new AppError('DEVICE_NOT_REGISTERED', 'There is no PIN, authenticator or device key of yours to confirm with: register one first', { details: { available_methods: [] } });
     return database.inTransaction(async (tx) => {
-      const before = this.#requireWaiting(requireConcerned(await lockPayment(tx, id), session), 'authorize');
+      const before = this.#requireWaiting(requireConcerned(await lockPayment(tx, known.id), session), 'authorize');
+      if ((newDevice ?? before.excludedDevice) !== excludedDevice) throw new AppError('INVALID_STATE_TRANSITION', 'Another challenge was opened meanwhile: ask again', { details: { state: before.status, command: 'authorize' } });
       await proof?.spend(tx);
-      // Another challenge is no way around what the first one excluded.
-      const payment: Payment = { ...before, status: next(before, 'require_mfa'), excludedDevice: excludedDevice ?? before.excludedDevice };
-      const challenge = await factors.challenges.open(tx, { userId: session.userId, terms: termsOf(payment), excludedDevice: payment.excludedDevice });
-      if (challenge === undefined) throw new AppError('DEVICE_NOT_REGISTERED', 'There is no PIN, authenticator or device key of yours to confirm with: register one first', { details: { available_methods: [] } });
+      const payment: Payment = { ...before, status: next(before, 'require_mfa'), excludedDevice };
+      await draft.save(tx);
       await record.move(tx, before, payment, { kind: 'user', id: session.userId });
-      return { payment, challenge };
+      return { payment, challenge: draft.challenge };
     });
   }
 

@@ -11,11 +11,11 @@ async function administering<T>(command: Command, work: (administration: MfaAdmi
   const { createJobQueue } = await import('../../jobs/index.ts');
   const { systemClock: clock } = await import('../../kernel/clock.ts');
   const { createRoomEvents } = await import('../../matrix/index.ts');
-  const { createMfaAdministration } = await import('../../mfa/index.ts');
+  const { announceToUser, createMfaAdministration } = await import('../../mfa/index.ts');
   const audit = await commandLineAudit();
   const config = loadConfig({ file: configFileOf(command), ignoreRegistration: true });
   return withCurrentDatabase(config, (database) =>
-    work(createMfaAdministration({ database, clock, events: createRoomEvents(createJobQueue(clock)), audit, loweredLimitsMs: config.mfa.lowered_limits_seconds * 1000 })),
+    work(createMfaAdministration({ database, clock, announce: announceToUser({ events: createRoomEvents(createJobQueue(clock)), audit }), loweredLimitsMs: config.mfa.lowered_limits_seconds * 1000 })),
   );
 }
 

@@ -6,7 +6,7 @@ import { purgeExpiredMfa, readAuthProof, type Mfa, type PaymentTerms } from '../
 import { onBothDatabases } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { malleated, newEcKey, newRsaKey, signDer, signRaw, type DeviceKey } from './device-key.ts';
-import { errorCodeOf, openDoor, spend, terms } from './door.ts';
+import { errorCodeOf, openChallenge, openDoor, spend, terms } from './door.ts';
 import { minute, newUser, newUserWithPin, pin, pinProof, tryPin, type TestUser } from './support.ts';
 
 onBothDatabases('proofs over the terms of a payment', (databases) => {
@@ -137,7 +137,7 @@ onBothDatabases('challenges', (databases) => {
   });
   after(() => server.close());
 
-  const open = (user: TestUser, of = terms(), excludedDevice?: string) => server.database.inTransaction((tx) => mfa.challenges.open(tx, { userId: asUserId(user.userId), terms: of, excludedDevice }));
+  const open = (user: TestUser, of = terms(), excludedDevice?: string) => openChallenge(server, mfa, { userId: asUserId(user.userId), terms: of, excludedDevice });
   const answerTo = (user: TestUser, challengeId: string, method: string, credentials: unknown, subject = 'pay_abc123', more: object = {}): Promise<string | undefined> =>
     errorCodeOf(mfa.challenges.verify(asUserId(user.userId), subject, { challenge_id: challengeId, method, credentials, ...more }).then((proof) => spend(server, proof)));
   const addDevice = async (user: TestUser, key: DeviceKey, deviceId = 'device_1'): Promise<void> =>
@@ -257,7 +257,7 @@ onBothDatabases('challenges', (databases) => {
   it('are required by the policy: the amount, a new device, the first payment to somebody', async () => {
     const user = await newUserWithPin(server);
     await addDevice(user, newEcKey());
-    const required = (of: PaymentTerms, deviceId: string | undefined, isFirstToPayee: boolean) => mfa.challenges.requirementFor(server.database, { userId: asUserId(user.userId), terms: of, deviceId, isFirstToPayee });
+    const required = (of: PaymentTerms, deviceId: string | undefined, isFirstToPayee: boolean) => mfa.challenges.requirementFor({ userId: asUserId(user.userId), terms: of, deviceId, isFirstToPayee });
     expect(await required(terms({ amountMinor: 50_000 }), undefined, false)).to.deep.equal({ reasons: [], excludedDevice: undefined });
     expect(await required(terms({ amountMinor: 50_001 }), 'device_1', true)).to.deep.equal({ reasons: ['amount', 'new_device', 'first_payment'], excludedDevice: 'device_1' });
     server.clock.advance(24 * 60 * minute + 1000);

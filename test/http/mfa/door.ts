@@ -1,6 +1,6 @@
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
-import { createMfa, readThresholds, type Mfa, type MfaOptions, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
+import { announceToUser, createMfa, readThresholds, type ChallengeOnWire, type Mfa, type MfaOptions, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
 import { createAuditRecorder } from '../../../src/security/audit/index.ts';
 import { openKeyRing } from '../../../src/security/key-ring.ts';
 import type { WholeServer } from '../../support/whole-server.ts';
@@ -22,10 +22,17 @@ const options: MfaOptions = {
 export async function openDoor(server: WholeServer, origins: readonly string[] = []): Promise<Mfa> {
   const { database, clock } = server;
   const queue = createJobQueue(clock);
-  return createMfa({ database, clock, queue, audit: createAuditRecorder({ clock, queue }), keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), events: createRoomEvents(queue), options: { ...options, origins } });
+  return createMfa({ database, clock, queue, announce: announceToUser({ events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }) }), keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), options: { ...options, origins } });
 }
 
 export const terms = (changed: Partial<PaymentTerms> = {}): PaymentTerms => ({ kind: 'payment', id: 'pay_abc123', amountMinor: 500000, exponent: 2, currency: 'USD', recipient: 'ma_shop_001', ...changed });
+
+/** Opens a challenge in a transaction of its own, as the payment that it is for would. */
+export async function openChallenge({ database }: Pick<WholeServer, 'database'>, mfa: Pick<Mfa, 'challenges'>, asked: Parameters<Mfa['challenges']['draft']>[0]): Promise<ChallengeOnWire | undefined> {
+  const draft = await mfa.challenges.draft(asked);
+  if (draft !== undefined) await database.inTransaction((tx) => draft.save(tx));
+  return draft?.challenge;
+}
 
 /** Spends a proof in a transaction of its own, as the payment that it is for would. */
 export const spend = (server: WholeServer, proof: Proof): Promise<void> => server.database.inTransaction((tx) => proof.spend(tx));
