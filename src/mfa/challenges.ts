@@ -84,6 +84,9 @@ export interface OwnChallenges extends Challenges {
   termsOf(userId: UserId, challengeId: string): Promise<PaymentTerms>;
 }
 
+/** Of a user who has nothing to confirm with (decision D6). */
+export const nothingEnrolled = (): AppError => new AppError('DEVICE_NOT_REGISTERED', 'There is no PIN, authenticator or device key of yours to confirm with: register one first', { details: { available_methods: [] } });
+
 const unknown = (): AppError => new AppError('NOT_FOUND', 'No such challenge');
 const answered = (): AppError => new AppError('INVALID_STATE_TRANSITION', 'This challenge was answered already');
 

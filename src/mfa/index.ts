@@ -1,10 +1,15 @@
 export { createMfaAdministration, type MfaAdministration } from './administration.ts';
-export { announceToUser, type AnnounceChange, type MadeChange } from './change-log.ts';
+export { announceToUser, loweredOnWire, type AnnounceChange, type MadeChange } from './change-log.ts';
 export { purgeExpiredMfa } from './challenge-repo.ts';
+export { nothingEnrolled } from './challenges.ts';
+export type { DeviceRegistration } from './devices.ts';
+export type { GivenBinding } from './passkeys.ts';
+export type { GivenPin } from './pins.ts';
+export * from './remote/wire.ts';
 export type { ChallengeAnswer, ChallengeOnWire, Challenges, Requirement } from './challenges.ts';
 export { readAuthProof, readEvidence, requireAuthProof } from './evidence.ts';
 export { createMfa, type Mfa, type MfaOptions, type OwnMfa } from './mfa.ts';
 export type { MethodOnWire } from './methods.ts';
 export { readThresholds, type MfaReason } from './policy.ts';
-export { mfaRoutes } from './routes.ts';
-export type { ActionTerms, Evidence, Method, PaymentTerms, Proof, Terms } from './types.ts';
+export { deviceOnWire, mfaRoutes, passkeyOnWire } from './routes.ts';
+export type { ActionTerms, Evidence, Method, PaymentTerms, Proof, ProofTicket, Requester, Terms } from './types.ts';

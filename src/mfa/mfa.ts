@@ -71,6 +71,7 @@ export interface Mfa extends Methods {
 export interface OwnMfa extends Mfa {
   readonly pins: OwnPinChanges;
   readonly challenges: OwnChallenges;
+  readonly maxAttempts: number;
 }
 
 export function createMfa(deps: MfaDependencies): OwnMfa {
@@ -92,6 +93,7 @@ export function createMfa(deps: MfaDependencies): OwnMfa {
     devices: createDevices({ ...deps, changes }),
     passkeys: createPasskeyChanges({ database, changes, registrations: createPasskeyRegistrations(webauthn) }),
     challenges,
+    maxAttempts: options.attempts.maxAttempts,
     proveTerms: ({ userId, terms, evidence }) => prover.prove(userId, expectedFor(terms), evidence),
     askPasskey: async (userId, binding) => passkeys.ask(userId, binding.challenge_id === undefined ? readBinding(binding) : boundTexts(await challenges.termsOf(userId, binding.challenge_id))[0]!),
     takeAssertion: (userId, response) => prover.takeAssertion(userId, response),

@@ -2,7 +2,7 @@ import type { Database, Transaction } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { exponentOf } from '../kernel/money.ts';
-import { readEvidence, type ChallengeAnswer, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../mfa/index.ts';
+import { nothingEnrolled, readEvidence, type ChallengeAnswer, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../mfa/index.ts';
 import { requireConcerned, requireMaySpend, type PayerSession } from './gate.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { findPayment, hasPaid, lockPayment } from './repo.ts';
@@ -140,7 +140,7 @@ class AuthorizationDesk implements Authorization {
     // Another challenge is no way around what the first one excluded.
     const excludedDevice = newDevice ?? known.excludedDevice;
     const draft = await factors.challenges.draft({ userId: session.userId, terms: termsOf(known), excludedDevice });
-    if (draft === undefined) throw new AppError('DEVICE_NOT_REGISTERED', 'There is no PIN, authenticator or device key of yours to confirm with: register one first', { details: { available_methods: [] } });
+    if (draft === undefined) throw nothingEnrolled();
     return database.inTransaction(async (tx) => {
       const before = this.#requireWaiting(requireConcerned(await lockPayment(tx, known.id), session), 'authorize');
       if ((newDevice ?? before.excludedDevice) !== excludedDevice) throw new AppError('INVALID_STATE_TRANSITION', 'Another challenge was opened meanwhile: ask again', { details: { state: before.status, command: 'authorize' } });

@@ -1,28 +1,16 @@
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
-import { announceToUser, createMfa, readThresholds, type ChallengeOnWire, type Mfa, type MfaOptions, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
+import { announceToUser, createMfa, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
 import { createAuditRecorder } from '../../../src/security/audit/index.ts';
 import { openKeyRing } from '../../../src/security/key-ring.ts';
+import { factorOptions } from '../../support/wallet-service.ts';
 import type { WholeServer } from '../../support/whole-server.ts';
-
-const options: MfaOptions = {
-  minPinLength: 6,
-  attempts: { maxAttempts: 3, lockMs: 900_000, maxLockMs: 86_400_000 },
-  freshSignInMs: 300_000,
-  loweredLimitsMs: 86_400_000,
-  pinResetMs: 86_400_000,
-  challengeMs: 120_000,
-  policy: { requireOver: readThresholds(['USD:500']), requireForNewDevice: true, newDeviceMs: 86_400_000, requireForFirstPayment: true },
-  issuerName: 'example.org',
-  rpId: 'localhost',
-  origins: [],
-};
 
 /** The door that payments, transfers and gifts use, over the database and keys of a server whose users enrol over HTTP. */
 export async function openDoor(server: WholeServer, origins: readonly string[] = []): Promise<Mfa> {
   const { database, clock } = server;
   const queue = createJobQueue(clock);
-  return createMfa({ database, clock, queue, announce: announceToUser({ events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }) }), keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), options: { ...options, origins } });
+  return createMfa({ database, clock, queue, announce: announceToUser({ events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }) }), keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), options: { ...factorOptions, origins } });
 }
 
 export const terms = (changed: Partial<PaymentTerms> = {}): PaymentTerms => ({ kind: 'payment', id: 'pay_abc123', amountMinor: 500000, exponent: 2, currency: 'USD', recipient: 'ma_shop_001', ...changed });
