@@ -295,6 +295,7 @@ function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, we
     ...{ ...deps, ...matrix, mfa, miniapps, webhooks, notices },
     botOf: async (miniappId) => (await bots.find(miniappId))?.userId,
     onPayment: (status) => metrics().countPayment(status),
+    walletObserver: metrics,
     proofs: deps.proofs ?? proofsOf(mfa),
     limitShareOf: limitShareOf(mfa, deps.config.mfa.lowered_limits_percent / 100),
   });
@@ -439,7 +440,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => limits.close(), () => matrix.wakes.stop()]) await close();
+      for (const close of [() => money.close(), closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => limits.close(), () => matrix.wakes.stop()]) await close();
     },
   };
 }

@@ -1,9 +1,10 @@
 import type { Config } from './config/index.ts';
 import type { Database, Queryable, Transaction } from './database/index.ts';
-import { createGifts, giftJobs, giftRoutes } from './gifts/index.ts';
+import { createGifts, giftJobs, giftRoutes, type Gifts } from './gifts/index.ts';
 import type { Routes } from './http/index.ts';
 import { createIdempotency } from './idempotency/index.ts';
 import type { JobKind, JobQueue } from './jobs/index.ts';
+import type { Log } from './kernel/log.ts';
 import type { Clock } from './kernel/clock.ts';
 import { invalidField } from './kernel/errors.ts';
 import { newId, serverNameOf, type UserId } from './kernel/ids.ts';
@@ -13,17 +14,19 @@ import type { RoomCommand, RoomEvents, SharedRooms } from './matrix/port.ts';
 import type { Mfa } from './mfa/index.ts';
 import type { MiniApps } from './miniapps/index.ts';
 import type { Notices } from './notices/index.ts';
-import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type PaymentStatus } from './payments/index.ts';
+import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type Payments, type PaymentStatus } from './payments/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
-import { createTransfers, transferJobs, transferRoutes, type TransferPolicy } from './transfers/index.ts';
-import { activationPage, createAccounts, createActivationNotice, createResolution, createWallet, levelsOf, reserveWalletId, walletRoutes, type RecordWalletChange, type TermsProof, type Wallet } from './wallet/index.ts';
+import { createTransfers, transferJobs, transferRoutes, type TransferPolicy, type Transfers } from './transfers/index.ts';
+import { buildWallet, type WalletAdapter, type WalletObserver } from './wallet-adapter.ts';
+import { activationPage, createActivationNotice, createResolution, reserveWalletId, walletRoutes, type MovementCode, type RecordWalletChange, type TakeAnswer, type TermsProof, type Wallet } from './wallet/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
 export interface MoneyDependencies {
   readonly config: Config;
   readonly database: Database;
   readonly clock: Clock;
+  readonly log: Log;
   readonly keyRing: Pick<KeyRing, 'mac'>;
   readonly queue: JobQueue;
   readonly events: RoomEvents;
@@ -39,11 +42,12 @@ export interface MoneyDependencies {
   readonly webhooks: Pick<Webhooks, 'send'>;
   readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
   readonly onPayment: (status: PaymentStatus) => void;
+  readonly walletObserver: () => WalletObserver;
   readonly notices: Pick<Notices, 'publish'>;
 }
 
 /** The features that move money, put together. */
-export interface Money {
+export interface Money extends Pick<WalletAdapter, 'breakers' | 'close'> {
   readonly wallet: Wallet;
   readonly routes: Routes;
   readonly jobs: Readonly<Record<string, JobKind>>;
@@ -76,16 +80,30 @@ const buildPayments = (deps: MoneyDependencies, wallet: Wallet, mayHaveWallet: (
     authorizeMs: deps.config.payments.authorize_seconds * 1000,
   });
 
+/** Who takes the wallet service's answers, by what money was moved for. */
+function answersOf({ payments }: { readonly payments: Payments; readonly transfers: Transfers; readonly gifts: Gifts }): Readonly<Record<MovementCode, TakeAnswer>> {
+  const nobody: TakeAnswer = (_tx, { instructionId, code }) => Promise.reject(new Error(`nobody waits for the answer to ${instructionId} (${code})`));
+  return {
+    payment: (tx, answer) => payments.takeAnswer(tx, answer),
+    refund: (tx, answer) => payments.takeRefundAnswer(tx, answer),
+    p2p: nobody,
+    gift: nobody,
+    gift_share: nobody,
+    gift_return: nobody,
+    deposit: nobody,
+  };
+}
+
 export function buildMoney(deps: MoneyDependencies): Money {
   const { config, database, clock, keyRing, names } = deps;
-  const levels = levelsOf(config.wallet);
   const defaultCurrency = asCurrency(config.wallet.default_currency);
-  const wallet = createWallet({ database, clock, levels, defaultCurrency, limitShareOf: deps.limitShareOf });
+  const record: RecordWalletChange = (tx, action, userId, details) => deps.audit.record(tx, { actor: { kind: 'user', id: userId }, action, target: { kind: 'user', id: userId }, details });
+  const adapter = buildWallet({ ...deps, record, observer: deps.walletObserver, answers: (code) => answersOf({ payments, transfers, gifts })[code] });
+  const { wallet } = adapter;
   const idempotency = createIdempotency({ database, clock, keepMs: config.wallet.idempotency_hours * hourMs });
   const mayHaveWallet = (userId: UserId): boolean => serverNameOf(userId) === names.domain && !names.isOurs(userId);
   const activationMark = (walletId: string): string => keyRing.mac('activation-url', walletId);
   const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: activationMark(walletId) }).toString()}`;
-  const record: RecordWalletChange = (tx, action, userId, details) => deps.audit.record(tx, { actor: { kind: 'user', id: userId }, action, target: { kind: 'user', id: userId }, details });
   const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
   const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
   const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
@@ -94,12 +112,13 @@ export function buildMoney(deps: MoneyDependencies): Money {
   return {
     wallet,
     commands: [paymentRequestCommand({ ...deps, payments })],
-    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments) },
+    jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...adapter.jobs },
+    breakers: () => adapter.breakers(),
+    close: () => adapter.close(),
     routes: {
       ...walletRoutes({
-      database,
-      accounts: createAccounts({ database, clock, wallet, defaultCurrency, record }),
-      resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, mayHaveWallet }),
+      ...adapter,
+      resolution: createResolution({ database, clock, sharedRooms: deps.sharedRooms, wallet, mayHaveWallet }),
       activationUrl,
       walletIdOf: (userId) => reserveWalletId(database, userId, newId('tw'), clock.now()),
       defaultCurrency,

@@ -80,6 +80,10 @@ const rules: readonly Rule[] = [
         : [],
   },
   {
+    needs: ['wallet'],
+    check: ({ wallet }) => (wallet.remote !== undefined && isPlainAndRemote(wallet.remote.url) ? [plainUrl('wallet.remote.url', wallet.remote.url)] : []),
+  },
+  {
     needs: ['wallet.default_currency'],
     check: ({ wallet }) =>
       isCurrency(wallet.default_currency)

@@ -241,6 +241,30 @@ export interface ConfigFile {
        * Key of the HMAC on the wallet service's callbacks; without it callbacks are answered 404 (D14).
        */
       webhook_secret?: string;
+      /**
+       * Longest wait for one answer of the wallet service; a lost one is asked for again.
+       */
+      timeout_ms: number;
+      /**
+       * How long a request of a user waits for the wallet service to carry out what it was told. After that the answer says processing, and a job goes on asking.
+       */
+      answer_wait_ms: number;
+      /**
+       * Failures among the last breaker_window calls of a kind that open its circuit (section 7.7.2).
+       */
+      breaker_failures: number;
+      /**
+       * Calls of a kind that its circuit breaker looks back on (section 7.7.2).
+       */
+      breaker_window: number;
+      /**
+       * How long nothing is asked of the wallet service once a circuit has opened (section 7.7.2).
+       */
+      breaker_open_seconds: number;
+      /**
+       * While a circuit is half open, one call is let through in so much time (section 7.7.2).
+       */
+      breaker_probe_seconds: number;
     };
     /**
      * ISO 4217 code of the currency that a wallet is shown in when its owner chose none.

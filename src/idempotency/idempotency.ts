@@ -4,18 +4,25 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { sha256Hex } from '../kernel/ids.ts';
 import { canonicalJson } from '../kernel/json.ts';
-import { claimKey, findAnswer, insertAnswer, purgeAnswers, type KeptAnswer, type KeyScope } from './repo.ts';
+import { claimKey, findAnswer, forgetAnswer, insertAnswer, purgeAnswers, replaceAnswer, type KeptAnswer, type KeyScope } from './repo.ts';
 
 export interface KeyedRequest extends KeyScope {
   /** What is asked for. Credentials in it (`auth_proof`) are no part of what must be the same. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * For work whose outcome another service has: waits for it after the commit. What it returns is answered, and kept in place of what
+ * `work` returned; what it throws was refused in the end, so that the key can be used again. Whoever repeats the request meanwhile, or
+ * after a crash at this point, gets what `work` returned.
+ */
+export type Later = () => Promise<ApiAnswer>;
+
 export interface Steps<Prepared> {
   /** What must be asked outside the database first. A refusal here is not kept: the key can be used again. */
   prepare(): Promise<Prepared>;
   /** Does it, and says what to answer. What it returns is kept whatever its status; what it throws undoes everything and is not kept. */
-  work(tx: Transaction, prepared: Prepared): Promise<ApiAnswer>;
+  work(tx: Transaction, prepared: Prepared): Promise<ApiAnswer & { readonly later?: Later }>;
 }
 
 /** Requests that have their effect once, however often they are sent (specification section 11.3, decision D8). */
@@ -56,15 +63,28 @@ export function createIdempotency({ database, clock, keepMs }: IdempotencyDepend
     const known = await findAnswer(database, request);
     if (known !== undefined) return replay(known, requestHash);
     const prepared = await steps.prepare();
-    return database.inTransaction(async (tx) => {
+    const { first, later } = await database.inTransaction(async (tx): Promise<{ first: ApiAnswer; later?: Later | undefined }> => {
       if (!(await claimKey(tx, name))) throw inProgress();
       const meanwhile = await findAnswer(tx, request);
-      if (meanwhile !== undefined) return replay(meanwhile, requestHash);
-      const answer = await steps.work(tx, prepared);
+      if (meanwhile !== undefined) return { first: replay(meanwhile, requestHash) };
+      const { later, ...answer } = await steps.work(tx, prepared);
       const body = JSON.stringify(answer.body);
       if (!(await insertAnswer(tx, request, { requestHash, status: answer.status, body }, clock.now()))) throw inProgress();
-      return { ...answer, body: new JsonText(body) };
+      return { first: { ...answer, body: new JsonText(body) }, later };
     });
+    return later === undefined ? first : await finish(request, later);
+  }
+
+  async function finish(request: KeyedRequest, later: Later): Promise<ApiAnswer> {
+    try {
+      const answer = await later();
+      const body = JSON.stringify(answer.body);
+      await database.inTransaction((tx) => replaceAnswer(tx, request, { status: answer.status, body }));
+      return { ...answer, body: new JsonText(body) };
+    } catch (error) {
+      if (error instanceof AppError) await database.inTransaction((tx) => forgetAnswer(tx, request));
+      throw error;
+    }
   }
 
   return {

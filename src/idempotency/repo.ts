@@ -31,6 +31,16 @@ export async function insertAnswer(tx: Transaction, scope: KeyScope, answer: Kep
   return rows.length === 1;
 }
 
+/** The answer that is kept from now on. */
+export async function replaceAnswer(tx: Transaction, scope: KeyScope, { status, body }: Pick<KeptAnswer, 'status' | 'body'>): Promise<void> {
+  await tx.sql('idempotency_key').where(columns(scope)).update({ status, body });
+}
+
+/** The key can be used again. */
+export async function forgetAnswer(tx: Transaction, scope: KeyScope): Promise<void> {
+  await tx.sql('idempotency_key').where(columns(scope)).delete();
+}
+
 /** Whether this transaction is the only one with this key now; it stays so until it ends. On SQLite a transaction is alone anyway. */
 export async function claimKey(tx: Transaction, name: string): Promise<boolean> {
   if (tx.dialect === 'sqlite') return true;

@@ -22,6 +22,10 @@ export interface Metrics {
   countJob(kind: string, outcome: string): void;
   /** A payment came into this state. */
   countPayment(state: string): void;
+  /** A call to the wallet service. */
+  onWalletCall(kind: string, outcome: string): void;
+  /** An instruction to the wallet service came to its end. */
+  onInstruction(kind: string, outcome: string): void;
   countLimited(category: string, outcome: string): void;
   countSuspension(reason: string): void;
   countReceived(counts: { events: number; accepted: number; ephemeral: number }): void;
@@ -107,6 +111,8 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
   const jobs = new Counter({ name: 'tmcp_job_attempts_total', help: 'Attempts of queued jobs by what they led to', labelNames: ['kind', 'outcome'], registers });
   const payments = new Counter({ name: 'tmcp_payments_total', help: 'Payments to mini-apps by the states that they came into', labelNames: ['state'], registers });
   const received = new Counter({ name: 'tmcp_appservice_events_total', help: 'Events that the homeserver pushed', labelNames: ['concern'], registers });
+  const walletCalls = new Counter({ name: 'tmcp_wallet_calls_total', help: 'Calls to the wallet service by kind and what became of them', labelNames: ['breaker', 'outcome'], registers });
+  const instructions = new Counter({ name: 'tmcp_wallet_instructions_total', help: 'Instructions to the wallet service by what became of them', labelNames: ['kind', 'outcome'], registers });
   queueGauges(registers, database, clock);
   new Gauge({
     name: 'tmcp_homeserver_state',
@@ -135,6 +141,8 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),
     countJob: (kind, outcome) => jobs.inc({ kind, outcome }),
     countPayment: (state) => payments.inc({ state }),
+    onWalletCall: (breaker, outcome) => walletCalls.inc({ breaker, outcome }),
+    onInstruction: (kind, outcome) => instructions.inc({ kind, outcome }),
     countLimited: (category, outcome) => limited.inc({ category, outcome }),
     countSuspension: (reason) => suspended.inc({ reason }),
     countReceived: ({ events, accepted, ephemeral }) => {

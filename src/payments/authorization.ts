@@ -1,13 +1,14 @@
 import type { Database, Transaction } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
-import { AppError } from '../kernel/errors.ts';
+import { AppError, errorStatus, type ErrorCode } from '../kernel/errors.ts';
 import { exponentOf } from '../kernel/money.ts';
 import { nothingEnrolled, readEvidence, type ChallengeAnswer, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../mfa/index.ts';
 import { requireConcerned, requireMaySpend, type PayerSession } from './gate.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { findPayment, hasPaid, lockPayment } from './repo.ts';
 import { sandboxOutcome } from './sandbox.ts';
-import { isRefusal, type Settlement } from './settlement.ts';
+import { isRefusal } from '../wallet/index.ts';
+import type { Settlement } from './settlement.ts';
 import type { Payment } from './types.ts';
 
 export interface AuthorizationDependencies {
@@ -54,6 +55,11 @@ const expired = (): AppError => new AppError('PAYMENT_EXPIRED', 'The time for th
 const theClock = { kind: 'system', id: 'expiry' };
 
 const termsOf = ({ id, amountMinor, currency, miniappId }: Payment): PaymentTerms => ({ kind: 'payment', id, amountMinor, currency, exponent: exponentOf(currency), recipient: miniappId });
+
+/** What the payment ended with. Without what the wallet said of balance and limits: the paying app may see this answer. */
+class PaymentRefused extends AppError {}
+const refusedWith = ({ id, status, endedAt, createdAt }: Payment, code: ErrorCode, message: string): PaymentRefused => new PaymentRefused(code, message, { details: { payment_id: id, status, failed_at: isoTime(endedAt ?? createdAt) } });
+const asErrorCode = (code: string): ErrorCode => (Object.hasOwn(errorStatus, code) ? (code as ErrorCode) : 'PAYMENT_FAILED');
 
 const tooNew = (): AppError => new AppError('INVALID_MFA_CREDENTIALS', 'This device was registered too recently to confirm a payment alone', { details: { method: 'biometric' } });
 
@@ -161,12 +167,14 @@ class AuthorizationDesk implements Authorization {
       return payment;
     };
     try {
-      return await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx)));
+      await settlement.lookAhead((await findPayment(database, id))!);
+      const paid = await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx))));
+      if (paid.error !== undefined) throw refusedWith(paid, asErrorCode(paid.error.code), paid.error.message);
+      return paid;
     } catch (error) {
-      if (!isRefusal(error)) throw error;
+      if (!isRefusal(error) || error instanceof PaymentRefused) throw error;
       const failed = await database.inTransaction(async (tx) => settlement.fail(tx, await locked(tx), error));
-      // Without what the wallet said of balance and limits: the paying app may see this answer.
-      throw new AppError(error.code, error.message, { details: { payment_id: id, status: failed.status, failed_at: isoTime(failed.endedAt ?? failed.createdAt) } });
+      throw refusedWith(failed, error.code, error.message);
     }
   }
 }

@@ -54,7 +54,7 @@ export function paymentContent(told: Told, payment: Payment, hidden: boolean, no
   const amounts = hidden ? {} : eventAmounts(money);
   const what = hidden ? 'Payment' : `Payment of ${amountText(money.amountMinor, currency)} ${currency}`;
   const words = hidden || description === undefined ? {} : { description };
-  const bookedAs = refund?.txnId ?? txnId;
+  const bookedAs = refund === undefined ? txnId : refund.txnId;
   return {
     msgtype: 'm.tween.payment',
     payment_type: told,

@@ -18,7 +18,7 @@ export interface PaymentWithRefunds {
 }
 
 /** Payments to mini-apps: specification sections 7.3 and 7.4, decisions D5 to D8 and D20 to D23. */
-export interface Payments extends PaymentRequests, Authorization, Refunds, Pick<Settlement, 'answer'> {
+export interface Payments extends PaymentRequests, Authorization, Refunds, Pick<Settlement, 'answer' | 'takeAnswer'> {
   /** For its payer and its merchant. @throws AppError PAYMENT_NOT_FOUND for everybody else */
   get(caller: PaymentCaller, id: string): Promise<PaymentWithRefunds>;
 }
@@ -32,7 +32,11 @@ export function createPayments(deps: PaymentsDependencies): Payments {
   return {
     prepare: (miniappId, terms) => requests.prepare(miniappId, terms),
     create: (tx, terms, preparation, by, askedBy) => requests.create(tx, terms, preparation, by, askedBy),
+    prepareRefund: (id) => refunds.prepareRefund(id),
     refund: (tx, id, request) => refunds.refund(tx, id, request),
+    finishRefund: (refundId, moved) => refunds.finishRefund(refundId, moved),
+    takeRefundAnswer: (tx, answer) => refunds.takeRefundAnswer(tx, answer),
+    takeAnswer: (tx, answer) => settlement.takeAnswer(tx, answer),
     answer: (tx, id) => settlement.answer(tx, id),
     authorize: (session, id, signature) => desk.authorize(session, id, signature),
     challenge: (session, id) => desk.challenge(session, id),
@@ -41,7 +45,7 @@ export function createPayments(deps: PaymentsDependencies): Payments {
     expire: (tx, id) => desk.expire(tx, id),
     async get(caller, id) {
       const payment = requireConcerned(await findPayment(deps.database, id), caller);
-      return { payment, refunds: payment.refundedMinor === 0 ? [] : await listRefunds(deps.database, id) };
+      return { payment, refunds: payment.refundedMinor === 0 && payment.refundingMinor === 0 ? [] : await listRefunds(deps.database, id) };
     },
   };
 }

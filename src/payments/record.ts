@@ -30,6 +30,8 @@ export interface PaymentRecord {
   move(tx: Transaction, before: Payment, payment: Payment, by: Actor): Promise<void>;
   /** In the room or the payer's notice room, and, but for the request and `sent`, by webhook to the mini-app's server. */
   announce(tx: Transaction, told: Told, payment: Payment, refund?: Refund): Promise<void>;
+  /** Writes what is not of its state: money that is on its way back, and comes or not. @throws AppError INVALID_STATE_TRANSITION as `move` */
+  amend(tx: Transaction, before: Payment, payment: Payment, action: 'refund_processing' | 'refund_failed', by: Actor): Promise<void>;
   /** Of a payment that was just made. */
   noteNew(tx: Transaction, payment: Payment, by: Actor): Promise<void>;
 }
@@ -47,7 +49,9 @@ export function createPaymentRecord(deps: RecordDependencies): PaymentRecord {
       target: { kind: 'payment', id },
       details: { miniapp_id: miniappId, payer: payment.payer, amount_minor: amountMinor, currency, ...(txnId === undefined ? {} : { txn_id: txnId }), ...(refundedMinor === 0 ? {} : { refunded_minor: refundedMinor }), ...(error === undefined ? {} : { error_code: error.code }), ...(sandbox ? { sandbox } : {}) },
     });
-    tx.afterCommit(() => onMoved(payment.status));
+  };
+  const write = async (tx: Transaction, before: Payment, payment: Payment): Promise<void> => {
+    if (!(await movePayment(tx, before, payment))) throw new AppError('INVALID_STATE_TRANSITION', 'The payment has changed meanwhile');
   };
   const isHidden = async (tx: Transaction, { roomId, roomEncrypted }: { readonly roomId: RoomId | undefined; readonly roomEncrypted: boolean }): Promise<boolean> => roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));
 
@@ -62,13 +66,21 @@ export function createPaymentRecord(deps: RecordDependencies): PaymentRecord {
 
   return {
     async move(tx, before, payment, by) {
-      if (!(await movePayment(tx, before, payment))) throw new AppError('INVALID_STATE_TRANSITION', 'The payment has changed meanwhile');
+      await write(tx, before, payment);
       await note(tx, payment, payment.status, by);
+      tx.afterCommit(() => onMoved(payment.status));
+    },
+    async amend(tx, before, payment, action, by) {
+      await write(tx, before, payment);
+      await note(tx, payment, action, by);
     },
     async announce(tx, told, payment, refund) {
       events.emit(tx, paymentEvent(told, payment, await isHidden(tx, payment), clock.now(), refund));
       if (told !== 'request' && told !== 'sent') await tell(tx, told, payment, refund);
     },
-    noteNew: (tx, payment, by) => note(tx, payment, 'requested', by),
+    async noteNew(tx, payment, by) {
+      await note(tx, payment, 'requested', by);
+      tx.afterCommit(() => onMoved(payment.status));
+    },
   };
 }

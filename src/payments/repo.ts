@@ -21,7 +21,10 @@ interface PaymentRow {
   status: PaymentStatus;
   excluded_device: string | null;
   txn_id: string | null;
+  by_service: number;
+  service_txn_id: string | null;
   refunded: number;
+  refunding: number;
   error_code: string | null;
   error_message: string | null;
   created_at: number;
@@ -46,8 +49,10 @@ const fromRow = (row: PaymentRow): Payment => ({
   sandbox: row.sandbox === 1,
   status: row.status,
   excludedDevice: row.excluded_device ?? undefined,
-  txnId: row.txn_id ?? undefined,
+  txnId: row.txn_id ?? row.service_txn_id ?? undefined,
+  byService: row.by_service === 1,
   refundedMinor: row.refunded,
+  refundingMinor: row.refunding,
   error: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? '' },
   createdAt: row.created_at,
   expiresAt: row.expires_at,
@@ -56,11 +61,14 @@ const fromRow = (row: PaymentRow): Payment => ({
 });
 
 /** What changes in the life of a payment. */
-const stateOf = ({ status, excludedDevice, txnId, refundedMinor, error, completedAt, endedAt }: Payment) => ({
+const stateOf = ({ status, excludedDevice, txnId, byService, refundedMinor, refundingMinor, error, completedAt, endedAt }: Payment) => ({
   status,
   excluded_device: excludedDevice ?? null,
-  txn_id: txnId ?? null,
+  txn_id: byService ? null : (txnId ?? null),
+  by_service: byService ? 1 : 0,
+  service_txn_id: byService ? (txnId ?? null) : null,
   refunded: refundedMinor,
+  refunding: refundingMinor,
   error_code: error?.code ?? null,
   error_message: error?.message ?? null,
   completed_at: completedAt ?? null,
@@ -106,7 +114,7 @@ export async function lockPayment(tx: Transaction, id: string): Promise<Payment 
 export async function movePayment(tx: Transaction, before: Payment, payment: Payment): Promise<boolean> {
   const state = stateOf(payment);
   const changed = Object.keys(state).map((column) => `${column} = ?`).join(', ');
-  const rows = await runSql(tx, `UPDATE payment SET ${changed} WHERE id = ? AND status = ? AND refunded = ? RETURNING id`, [...Object.values(state), payment.id, before.status, before.refundedMinor]);
+  const rows = await runSql(tx, `UPDATE payment SET ${changed} WHERE id = ? AND status = ? AND refunded = ? AND refunding = ? RETURNING id`, [...Object.values(state), payment.id, before.status, before.refundedMinor, before.refundingMinor]);
   return rows.length === 1;
 }
 

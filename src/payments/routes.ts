@@ -77,10 +77,11 @@ function refundRoute({ payments, idempotency }: PaymentRoutesDependencies) {
       // The key belongs to the merchant's client, whatever it refunds: the payment is part of what must be the same.
       { userId: '', clientId: name, operation: 'refund', key, body: { ...body, amount: text, reason, notes, payment_id: idIn(request) } },
       {
-        prepare: () => Promise.resolve(),
+        prepare: () => payments.prepareRefund(idIn(request)),
         work: async (tx) => {
-          const { payment, refund } = await payments.refund(tx, idIn(request), { amountMinor, reason, notes, miniappId, by });
-          return answer(refundView(payment, refund));
+          const { moved, ...made } = await payments.refund(tx, idIn(request), { amountMinor, reason, notes, miniappId, by });
+          const first = answer(refundView(made));
+          return moved.settled ? first : { ...first, later: async () => answer(refundView(await payments.finishRefund(made.refund.id, moved))) };
         },
       },
     );

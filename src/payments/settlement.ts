@@ -1,18 +1,19 @@
-import type { Transaction } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import type { JobQueue } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { AppError, type ErrorCode } from '../kernel/errors.ts';
+import type { AppError } from '../kernel/errors.ts';
 import type { MiniApps } from '../miniapps/index.ts';
 import type { AuditRecord } from '../security/audit/index.ts';
-import { settledId, type Movement, type Wallet } from '../wallet/index.ts';
+import type { Moved, Movement, TakeAnswer, Wallet } from '../wallet/index.ts';
 import { settlingJob } from './jobs.ts';
 import { next, type PaymentRecord } from './record.ts';
-import { lockPayment } from './repo.ts';
+import { findPayment, lockPayment } from './repo.ts';
 import { notPaid } from './requests.ts';
 import { requireSandboxFunds, sandboxAnswerMs, sandboxOutcome } from './sandbox.ts';
 import type { Payment } from './types.ts';
 
 export interface SettlementDependencies {
+  readonly database: Database;
   readonly clock: Clock;
   readonly queue: JobQueue;
   readonly wallet: Wallet;
@@ -22,17 +23,19 @@ export interface SettlementDependencies {
 
 /** Where money moves. All of it is part of the caller's transaction; what is thrown must roll that back. */
 export interface Settlement {
-  /** The proof is spent: the money goes over, or is held where the wallet answers later. @throws AppError what the wallet throws, PAYMENT_FAILED, INSUFFICIENT_PERMISSIONS */
-  pay(tx: Transaction, payment: Payment): Promise<Payment>;
+  /** Outside of a transaction, before `pay`. @throws AppError what the wallet would refuse it with, SERVICE_UNAVAILABLE */
+  lookAhead(payment: Payment): Promise<unknown>;
+  /** The proof is spent: the money goes over, or the payment is `processing` where the wallet answers later. @throws AppError what the wallet throws, PAYMENT_FAILED, INSUFFICIENT_PERMISSIONS */
+  pay(tx: Transaction, payment: Payment): Promise<{ readonly payment: Payment; readonly moved: Moved }>;
+  /** After the commit of `pay`: the payment as it stands once the wallet has had its time. */
+  finish(paid: { readonly payment: Payment; readonly moved: Moved }): Promise<Payment>;
   /** Ends a payment that the wallet refused. */
   fail(tx: Transaction, payment: Payment, error: AppError): Promise<Payment>;
   /** Part of a job: the wallet's answer to a payment in `processing`; does nothing to any other. */
   answer(tx: Transaction, id: string): Promise<void>;
+  /** The wallet service's answer. */
+  readonly takeAnswer: TakeAnswer;
 }
-
-/** What a wallet says no with. Whatever else goes wrong leaves the payment as it is, to be tried again. */
-const refusals: readonly ErrorCode[] = ['INSUFFICIENT_FUNDS', 'AMOUNT_EXCEEDS_LIMIT', 'DAILY_LIMIT_EXCEEDED', 'MONTHLY_LIMIT_EXCEEDED', 'P2P_SEND_NOT_ALLOWED', 'USER_SUSPENDED', 'PAYMENT_FAILED'];
-export const isRefusal = (error: unknown): error is AppError => error instanceof AppError && refusals.includes(error.code);
 
 const theWallet: AuditRecord['actor'] = { kind: 'system', id: 'wallet' };
 
@@ -47,7 +50,7 @@ const movementOf = ({ id, payer, miniappId, amountMinor, currency, description, 
   roomId,
 });
 
-export function createSettlement({ clock, queue, wallet, miniapps, record }: SettlementDependencies): Settlement {
+export function createSettlement({ database, clock, queue, wallet, miniapps, record }: SettlementDependencies): Settlement {
   const complete = async (tx: Transaction, before: Payment, payment: Payment, by: AuditRecord['actor']): Promise<Payment> => {
     const completed: Payment = { ...payment, completedAt: clock.now() };
     await record.move(tx, before, completed, by);
@@ -55,29 +58,49 @@ export function createSettlement({ clock, queue, wallet, miniapps, record }: Set
     return completed;
   };
 
-  return {
-    async pay(tx, payment) {
-      const by = { kind: 'user', id: payment.payer };
-      // One that was suspended since is not paid any more.
-      if (!payment.sandbox && (await miniapps.find(payment.miniappId, tx))?.status !== 'active') throw notPaid();
-      const outcome = sandboxOutcome(payment);
-      requireSandboxFunds(outcome);
-      if (outcome !== 'answer_later') return complete(tx, payment, { ...payment, status: next(payment, 'authorize', 'process', 'complete'), txnId: settledId(await wallet.transfer(tx, movementOf(payment))) }, by);
-      const processing: Payment = { ...payment, status: next(payment, 'authorize', 'process'), txnId: settledId(await wallet.hold(tx, movementOf(payment))) };
-      await record.move(tx, payment, processing, by);
+  const fail: Settlement['fail'] = async (tx, payment, { code, message }) => {
+    const failed: Payment = { ...payment, status: next(payment, 'fail'), error: { code, message }, endedAt: clock.now() };
+    await record.move(tx, payment, failed, theWallet);
+    await record.announce(tx, 'failed', failed);
+    return failed;
+  };
+
+  const pay: Settlement['pay'] = async (tx, payment) => {
+    const by = { kind: 'user', id: payment.payer };
+    // One that was suspended since is not paid any more.
+    if (!payment.sandbox && (await miniapps.find(payment.miniappId, tx))?.status !== 'active') throw notPaid();
+    const outcome = sandboxOutcome(payment);
+    requireSandboxFunds(outcome);
+    const later = outcome === 'answer_later';
+    const moved = await (later ? wallet.hold(tx, movementOf(payment)) : wallet.transfer(tx, movementOf(payment)));
+    if (moved.settled && !later) return { payment: await complete(tx, payment, { ...payment, status: next(payment, 'authorize', 'process', 'complete'), txnId: moved.txnId }, by), moved };
+    const processing: Payment = { ...payment, status: next(payment, 'authorize', 'process'), txnId: moved.settled ? moved.txnId : undefined, byService: !moved.settled };
+    await record.move(tx, payment, processing, by);
+    if (moved.settled) {
       await record.announce(tx, 'sent', processing);
       queue.enqueue(tx, settlingJob(processing, clock.now() + sandboxAnswerMs));
-      return processing;
+    }
+    return { payment: processing, moved };
+  };
+
+  return {
+    lookAhead: (payment) => wallet.lookAhead(movementOf(payment)),
+    pay,
+    fail,
+    async finish({ payment, moved }) {
+      if (moved.settled) return payment;
+      await wallet.finish(moved);
+      return (await findPayment(database, payment.id))!;
     },
-    async fail(tx, payment, { code, message }) {
-      const failed: Payment = { ...payment, status: next(payment, 'fail'), error: { code, message }, endedAt: clock.now() };
-      await record.move(tx, payment, failed, theWallet);
-      await record.announce(tx, 'failed', failed);
-      return failed;
+    async takeAnswer(tx, { ref, outcome }) {
+      const payment = await lockPayment(tx, ref);
+      if (payment?.status !== 'processing') throw new Error(`the wallet answers to the payment ${ref}, which does not wait for it`);
+      if ('refused' in outcome) await fail(tx, payment, outcome.refused);
+      else await complete(tx, payment, { ...payment, status: next(payment, 'complete'), txnId: outcome.txnId }, theWallet);
     },
     async answer(tx, id) {
       const payment = await lockPayment(tx, id);
-      if (payment?.status !== 'processing' || payment.txnId === undefined) return;
+      if (payment?.status !== 'processing' || payment.byService || payment.txnId === undefined) return;
       await wallet.capture(tx, payment.txnId);
       await complete(tx, payment, { ...payment, status: next(payment, 'complete') }, theWallet);
     },

@@ -32,9 +32,13 @@ export interface Payment extends PaymentTermsOf {
   readonly status: PaymentStatus;
   /** A device that was too new to confirm alone what it had signed. */
   readonly excludedDevice: string | undefined;
-  /** What the ledger booked. */
+  /** What the wallet booked. */
   readonly txnId: string | undefined;
+  /** Its money is in the hands of a wallet service, not in our ledger. */
+  readonly byService: boolean;
   readonly refundedMinor: number;
+  /** On its way back: the wallet service has not answered yet. */
+  readonly refundingMinor: number;
   readonly error: { readonly code: string; readonly message: string } | undefined;
   readonly createdAt: number;
   readonly expiresAt: number;
@@ -51,7 +55,13 @@ export interface Refund {
   readonly reason: string | undefined;
   readonly notes: string | undefined;
   readonly refundedBy: string;
-  readonly txnId: string;
+  /** `processing` while the wallet service has not answered. */
+  readonly status: 'processing' | 'completed' | 'failed';
+  readonly error: { readonly code: string; readonly message: string } | undefined;
+  /** Undefined unless it is completed. */
+  readonly txnId: string | undefined;
+  /** What the wallet service was told; undefined with the embedded ledger. */
+  readonly instructionId: string | undefined;
   readonly createdAt: number;
 }
 

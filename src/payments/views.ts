@@ -1,6 +1,7 @@
 import { isoTime } from '../kernel/clock.ts';
 import { amountNumber } from '../kernel/money.ts';
 import type { PaymentWithRefunds } from './payments.ts';
+import type { RefundOfPayment } from './refunds.ts';
 import { merchantWalletId, type Item, type Payment, type Refund } from './types.ts';
 
 const itemView = ({ itemId, name, quantity, unitPriceMinor }: Item, { currency }: Payment): object => ({
@@ -10,11 +11,12 @@ const itemView = ({ itemId, name, quantity, unitPriceMinor }: Item, { currency }
   unit_price: amountNumber(unitPriceMinor, currency),
 });
 
-const refundItemView = ({ id, amountMinor, reason, txnId, createdAt }: Refund, { currency }: Payment): object => ({
+const refundItemView = ({ id, amountMinor, reason, status, txnId, createdAt }: Refund, { currency }: Payment): object => ({
   refund_id: id,
   amount: amountNumber(amountMinor, currency),
   ...(reason === undefined ? {} : { reason }),
-  txn_id: txnId,
+  status,
+  ...(txnId === undefined ? {} : { txn_id: txnId }),
   created_at: isoTime(createdAt),
 });
 
@@ -37,7 +39,8 @@ export function paymentView({ payment, refunds }: PaymentWithRefunds, payerWalle
     ...(items.length === 0 ? {} : { items: items.map((item) => itemView(item, payment)) }),
     ...(roomId === undefined ? {} : { room_id: roomId }),
     ...(txnId === undefined ? {} : { txn_id: txnId }),
-    ...(refundedMinor === 0 ? {} : { refunded_amount: amountNumber(refundedMinor, currency), refunds: refunds.map((refund) => refundItemView(refund, payment)) }),
+    ...(refundedMinor === 0 ? {} : { refunded_amount: amountNumber(refundedMinor, currency) }),
+    ...(refundedMinor === 0 && refunds.length === 0 ? {} : { refunds: refunds.map((refund) => refundItemView(refund, payment)) }),
     ...(error === undefined ? {} : { error_code: error.code, error_message: error.message }),
     ...(sandbox ? { sandbox: true } : {}),
     created_at: isoTime(createdAt),
@@ -48,16 +51,17 @@ export function paymentView({ payment, refunds }: PaymentWithRefunds, payerWalle
 }
 
 /** What a refund is answered with. */
-export const refundView = (payment: Payment, { id, amountMinor, reason, notes, txnId, createdAt }: Refund): Record<string, unknown> => ({
+export const refundView = ({ payment, refund: { id, amountMinor, reason, notes, status, txnId, createdAt } }: RefundOfPayment): Record<string, unknown> => ({
   refund_id: id,
   payment_id: payment.id,
   status: payment.status,
   amount: amountNumber(amountMinor, payment.currency),
   currency: payment.currency,
   refunded_amount: amountNumber(payment.refundedMinor, payment.currency),
-  refundable_amount: amountNumber(payment.amountMinor - payment.refundedMinor, payment.currency),
+  refundable_amount: amountNumber(payment.amountMinor - payment.refundedMinor - payment.refundingMinor, payment.currency),
   ...(reason === undefined ? {} : { reason }),
   ...(notes === undefined ? {} : { notes }),
-  txn_id: txnId,
+  refund_status: status,
+  ...(txnId === undefined ? {} : { txn_id: txnId }),
   created_at: isoTime(createdAt),
 });

@@ -3,8 +3,8 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import type { RoomProfile, SharedRooms } from '../matrix/port.ts';
-import { statusOf, type UserStatus, type WalletRecord } from './port.ts';
-import { listWallets, reserveWalletId } from './repo.ts';
+import { statusOf, type UserStatus, type Wallet, type WalletRecord } from './port.ts';
+import { reserveWalletId } from './repo.ts';
 
 /** Somebody as those who share a room with them may see them (specification section 6.3.2). */
 export interface ResolvedUser {
@@ -27,13 +27,14 @@ export interface ResolutionDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly sharedRooms: SharedRooms;
+  readonly wallet: Pick<Wallet, 'findAll'>;
   /** Whether somebody of this name can have a wallet here at all. */
   readonly mayHaveWallet: (userId: UserId) => boolean;
 }
 
 type Seen = { readonly userId: UserId; readonly profile: RoomProfile | undefined };
 
-export function createResolution({ database, clock, sharedRooms, mayHaveWallet }: ResolutionDependencies): Resolution {
+export function createResolution({ database, clock, sharedRooms, wallet, mayHaveWallet }: ResolutionDependencies): Resolution {
   const meet = async (caller: UserId, userId: UserId, roomId: RoomId | undefined): Promise<Seen> => {
     if (!mayHaveWallet(userId)) throw new AppError('ROOM_NOT_ALLOWED', 'This room cannot be used here');
     if (caller === userId && roomId === undefined) return { userId, profile: undefined };
@@ -52,7 +53,7 @@ export function createResolution({ database, clock, sharedRooms, mayHaveWallet }
   return {
     async resolve(caller, userId, roomId) {
       const seen = await meet(caller, userId, roomId);
-      return describe(seen, (await listWallets(database, [userId])).get(userId));
+      return describe(seen, (await wallet.findAll([userId])).get(userId));
     },
     async resolveAll(caller, userIds, roomId) {
       if (roomId !== undefined) await sharedRooms.requireShared([caller], roomId);
@@ -64,7 +65,7 @@ export function createResolution({ database, clock, sharedRooms, mayHaveWallet }
         });
         if (met !== undefined) seen.push(met);
       }
-      const wallets = await listWallets(database, seen.map(({ userId }) => userId));
+      const wallets = await wallet.findAll(seen.map(({ userId }) => userId));
       return Promise.all(seen.map((one) => describe(one, wallets.get(one.userId))));
     },
   };

@@ -1,17 +1,16 @@
-import type { Database } from '../database/index.ts';
 import { answer, principalOf, type ApiRequest, type Routes, type SessionPrincipal } from '../http/index.ts';
 import { isoTime } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { isRoomId, isUserId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { readAmount, readCurrency, type Currency } from '../kernel/money.ts';
 import type { Accounts } from './accounts.ts';
-import { findHistoryEntry, listHistory } from './history-repo.ts';
+import type { History } from './history.ts';
 import type { Resolution } from './resolution.ts';
 import { balanceView, historyView, resolvedView, standingView, verificationView } from './views.ts';
 
 export interface WalletRoutesDependencies {
-  readonly database: Database;
   readonly accounts: Accounts;
+  readonly history: History;
   readonly resolution: Resolution;
   /** Where a user activates the account; carries a mark of ours, so that it can't be made up. */
   readonly activationUrl: (walletId: string) => string;
@@ -98,7 +97,7 @@ function resolveRoutes({ resolution, activationUrl }: WalletRoutesDependencies):
 }
 
 export function walletRoutes(deps: WalletRoutesDependencies): Routes {
-  const { database, accounts, walletIdOf } = deps;
+  const { accounts, history, walletIdOf } = deps;
   const standingOf = async (request: ApiRequest) => {
     const { userId } = principalOf(request, 'session');
     return accounts.standing(userId, await walletIdOf(userId));
@@ -108,11 +107,11 @@ export function walletRoutes(deps: WalletRoutesDependencies): Routes {
     getVerification: async (request) => answer(verificationView(await standingOf(request))),
     listTransactions: async (request) => {
       const page = request.query as unknown as { limit: number; offset: number };
-      const { entries, total } = await listHistory(database, principalOf(request, 'session').userId, page);
+      const { entries, total } = await history.list(principalOf(request, 'session').userId, page);
       return answer({ transactions: entries.map(historyView), pagination: { total, limit: page.limit, offset: page.offset, has_more: page.offset + entries.length < total } });
     },
     getTransaction: async (request) => {
-      const entry = await findHistoryEntry(database, principalOf(request, 'session').userId, request.path.txn_id as string);
+      const entry = await history.find(principalOf(request, 'session').userId, request.path.txn_id as string);
       if (entry === undefined) throw new AppError('NOT_FOUND', 'No such transaction');
       return answer(historyView(entry));
     },

@@ -6,16 +6,20 @@ import { temporaryDirectory } from './temporary.ts';
 
 export interface TestDatabase {
   readonly dialect: 'sqlite' | 'postgres';
+  /** Money is kept by a wallet service of its own (`startWholeServer` starts one); by the embedded ledger when absent. */
+  readonly wallet?: 'remote';
   /** URL of a new, empty database. */
   createUrl(): Promise<string>;
 }
 
 const POSTGRES_HOOK_TIMEOUT_MS = 60_000;
 
+const sqlite: TestDatabase = { dialect: 'sqlite', createUrl: () => Promise.resolve(`sqlite:${join(temporaryDirectory('sqlite'), 'tmcp.db')}`) };
+
 /** The same suite on SQLite and on PostgreSQL. `define` gets a maker of databases to use in its hooks and tests. */
 export function onBothDatabases(title: string, define: (databases: TestDatabase) => void): void {
   describe(`${title} (SQLite)`, () => {
-    define({ dialect: 'sqlite', createUrl: () => Promise.resolve(`sqlite:${join(temporaryDirectory('sqlite'), 'tmcp.db')}`) });
+    define(sqlite);
   });
   describe(`${title} (PostgreSQL)`, () => {
     before(async function () {
@@ -25,6 +29,12 @@ export function onBothDatabases(title: string, define: (databases: TestDatabase)
     });
     define({ dialect: 'postgres', createUrl: async () => (await sharedPostgres()).createDatabase() });
   });
+}
+
+/** The same suite once more, on SQLite with a wallet service in place of the embedded ledger. */
+export function onEveryWallet(title: string, define: (databases: TestDatabase) => void): void {
+  onBothDatabases(title, define);
+  describe(`${title} (wallet service)`, () => define({ ...sqlite, wallet: 'remote' }));
 }
 
 /** Opens a database of the suite, with the schema. The caller closes it. */

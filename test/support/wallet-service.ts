@@ -2,9 +2,10 @@ import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { migrate, openDatabase, type Database } from '../../src/database/index.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
-import { asCurrency, exponentOf } from '../../src/kernel/money.ts';
+import { asCurrency, type Money } from '../../src/kernel/money.ts';
 import { readThresholds, type MfaOptions } from '../../src/mfa/index.ts';
 import { openKeyRing } from '../../src/security/key-ring.ts';
+import type { LevelTable } from '../../src/wallet/index.ts';
 import { createWalletService } from '../../src/wallet-service/index.ts';
 import { recordingLog } from './quiet-log.ts';
 import { startServer } from './http-server.ts';
@@ -25,13 +26,13 @@ export interface WalletService {
 export interface WalletServiceSettings {
   readonly databaseUrl: string;
   readonly clock: Clock;
-  readonly limits?: { readonly transaction: number; readonly daily: number; readonly monthly: number };
-  /** As `transfers.recipient_acceptance` and `acceptance_above`. */
-  readonly acceptance?: string;
-  readonly acceptanceAbove?: number;
+  /** The default limits when absent. */
+  readonly levels?: LevelTable;
+  readonly needsAcceptance?: (money: Money) => boolean;
+  readonly port?: number;
   /** As `tmcp wallet serve`: nothing that a user sends moves without a proof. */
   readonly requireProofs?: boolean;
-  readonly factors?: Partial<MfaOptions>;
+  readonly factors?: MfaOptions;
   readonly loweredShare?: number;
 }
 
@@ -49,9 +50,9 @@ export const factorOptions: MfaOptions = {
   origins: [],
 };
 
-const plenty = { transaction: 10_000, daily: 20_000, monthly: 100_000 };
+const basic = { transaction: 10_000, daily: 20_000, monthly: 100_000 };
 
-export async function startWalletService({ databaseUrl, clock, limits = plenty, acceptance = 'never', acceptanceAbove = 0, requireProofs = false, factors = {}, loweredShare = 0.2 }: WalletServiceSettings): Promise<WalletService> {
+export async function startWalletService({ databaseUrl, clock, levels = [basic, basic, basic], needsAcceptance = () => false, port, requireProofs = false, factors = factorOptions, loweredShare = 0.2 }: WalletServiceSettings): Promise<WalletService> {
   const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
   await migrate(database);
   const log = recordingLog();
@@ -60,16 +61,16 @@ export async function startWalletService({ databaseUrl, clock, limits = plenty, 
     clock,
     log,
     keyRing: await openKeyRing({ path: join(temporaryDirectory('wallet-service'), 'key-ring.json'), clock }),
-    factors: { ...factorOptions, ...factors },
+    factors,
     requireProofs,
     loweredShare,
     apiKey: walletApiKey,
-    levels: [limits, limits, limits],
+    levels,
     defaultCurrency: asCurrency('USD'),
-    needsAcceptance: ({ amountMinor, currency }) => acceptance === 'always' || (acceptance === 'above' && amountMinor > acceptanceAbove * 10 ** exponentOf(currency)),
+    needsAcceptance,
     checkResponses: true,
   });
-  const server = await startServer((req, res) => (service.between === undefined ? serve(req, res) : service.between(serve, req, res)));
+  const server = await startServer((req, res) => (service.between === undefined ? serve(req, res) : service.between(serve, req, res)), port === undefined ? {} : { port });
   const service: WalletService = {
     url: server.url,
     database,

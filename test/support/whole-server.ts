@@ -2,9 +2,13 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildApp, type App, type AppDependencies } from '../../src/app.ts';
-import { loadConfig, loadRegistration } from '../../src/config/index.ts';
+import { loadConfig, loadRegistration, type Config } from '../../src/config/index.ts';
 import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
+import { mfaOptionsOf } from '../../src/factors.ts';
 import { createListener } from '../../src/http/index.ts';
+import { exponentOf, type Money } from '../../src/kernel/money.ts';
+import { levelsOf } from '../../src/wallet/index.ts';
+import { startWalletService, walletApiKey, type WalletService } from './wallet-service.ts';
 import { BridgeHomeserver } from '../../src/matrix/index.ts';
 import { openKeyRing } from '../../src/security/key-ring.ts';
 import { startIdentityServers, type IdentityServers } from '../http/oauth/identity-servers.ts';
@@ -21,6 +25,9 @@ export interface WholeServer {
   readonly url: string;
   readonly app: App;
   readonly database: Database;
+  /** Whose ledger has the money: the wallet service's, where there is one. */
+  readonly bank: Database;
+  readonly walletService: WalletService | undefined;
   readonly clock: TestClock;
   readonly log: ReturnType<typeof recordingLog>;
   /** Who the homeserver of this test takes which Matrix access token for. */
@@ -36,9 +43,18 @@ export interface SharedState {
   readonly databaseUrl: string;
   readonly keyRingPath: string;
   readonly clock: TestClock;
+  readonly walletService: WalletService | undefined;
 }
 
 const dayMs = 24 * 60 * 60_000;
+
+/** A wallet service with the policy that the configuration has for the embedded ledger. */
+function serviceFor(config: Config, databaseUrl: string, clock: TestClock, port: number, requireProofs: boolean): Promise<WalletService> {
+  const { wallet, transfers, mfa } = config;
+  const { recipient_acceptance: acceptance, acceptance_above: above } = transfers;
+  const needsAcceptance = ({ amountMinor, currency }: Money): boolean => acceptance === 'always' || (acceptance === 'above' && amountMinor > above * 10 ** exponentOf(currency));
+  return startWalletService({ databaseUrl, clock, port, levels: levelsOf(wallet), needsAcceptance, requireProofs, factors: mfaOptionsOf(config), loweredShare: mfa.lowered_limits_percent / 100 });
+}
 
 export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs' | 'log' | 'tracer'>> = {}, beside?: SharedState): Promise<WholeServer> {
   const directory = temporaryDirectory('whole');
@@ -47,6 +63,8 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
   writeFileSync(join(directory, 'registration.yaml'), registrationFor(port), { mode: 0o600 });
   const databaseUrl = beside?.databaseUrl ?? (await databases.createUrl());
   const keyRingPath = beside?.keyRingPath ?? join(directory, 'key-ring.json');
+  const walletPort = databases.wallet === 'remote' ? await freePort() : undefined;
+  const walletUrl = beside?.walletService?.url ?? (walletPort === undefined ? undefined : `http://127.0.0.1:${walletPort}`);
   const config = loadConfig({
     cwd: directory,
     env: {
@@ -57,11 +75,14 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
       TMCP_HOMESERVER_URL: identity.url,
       TMCP_HOMESERVER_DOMAIN: DOMAIN,
       TMCP_HOMESERVER_REGISTRATION: join(directory, 'registration.yaml'),
+      ...(walletUrl === undefined ? {} : { TMCP_WALLET_ADAPTER: 'remote', TMCP_WALLET_REMOTE_URL: walletUrl, TMCP_WALLET_REMOTE_API_KEY: walletApiKey }),
       ...generousLimits,
       ...env,
     },
   });
   const clock = beside?.clock ?? new TestClock();
+  const ownService = walletPort === undefined || beside !== undefined ? undefined : await serviceFor(config, await databases.createUrl(), clock, walletPort, parts.proofs === undefined);
+  const walletService = beside?.walletService ?? ownService;
   const log = recordingLog();
   const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
   await migrate(database);
@@ -82,12 +103,14 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     url: `http://127.0.0.1:${port}`,
     app,
     database,
+    bank: walletService?.database ?? database,
+    walletService,
     clock,
     log,
     identity,
     adminToken: token,
     keyRingPath,
-    shared: { databaseUrl, keyRingPath, clock },
+    shared: { databaseUrl, keyRingPath, clock, walletService },
     async close() {
       server.closeAllConnections();
       server.close();
@@ -95,6 +118,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
       await homeserver.close();
       await identity.close();
       await database.close();
+      await ownService?.close();
     },
   };
 }

@@ -84,7 +84,7 @@ async function changeOnPostgres(sql: Knex): Promise<void> {
        ADD CONSTRAINT p2p_transfer_next CHECK ((status = 'processing') = (next_status IS NOT NULL)), ADD CONSTRAINT p2p_transfer_failed CHECK ((status = 'failed') = (error_code IS NOT NULL))`,
     `ALTER TABLE gift DROP CONSTRAINT gift_status, ADD CONSTRAINT gift_status CHECK (status IN (${giftStates})), ADD COLUMN error_code text, ADD COLUMN error_message text,
        ADD CONSTRAINT gift_failed CHECK ((status = 'failed') = (error_code IS NOT NULL))`,
-    `ALTER TABLE payment_refund ALTER COLUMN txn_id DROP NOT NULL, ADD COLUMN by_service integer NOT NULL DEFAULT 0, ADD COLUMN service_txn_id text,
+    `ALTER TABLE payment_refund ALTER COLUMN txn_id DROP NOT NULL, ADD COLUMN by_service integer NOT NULL DEFAULT 0, ADD COLUMN instruction_id text UNIQUE, ADD COLUMN service_txn_id text,
        ADD COLUMN status text NOT NULL DEFAULT 'completed' CONSTRAINT payment_refund_status CHECK (status IN (${refundStates})), ADD COLUMN error_code text, ADD COLUMN error_message text,
        ADD CONSTRAINT payment_refund_money CHECK ((status = 'completed') = (COALESCE(txn_id, service_txn_id) IS NOT NULL)), ADD CONSTRAINT payment_refund_failed CHECK ((status = 'failed') = (error_code IS NOT NULL))`,
   ];
@@ -139,7 +139,7 @@ async function remakeGifts(sql: Knex): Promise<void> {
 async function remakeRefunds(sql: Knex): Promise<void> {
   await sql.raw(`CREATE TABLE payment_refund_new (
     id text NOT NULL PRIMARY KEY, payment_id text NOT NULL REFERENCES payment (id), amount bigint NOT NULL, reason text, notes text, refunded_by text NOT NULL, txn_id text UNIQUE REFERENCES ledger_transfer (id),
-    created_at bigint NOT NULL, by_service integer NOT NULL DEFAULT 0, service_txn_id text, status text NOT NULL DEFAULT 'completed' CONSTRAINT payment_refund_status CHECK (status IN (${refundStates})), error_code text, error_message text,
+    created_at bigint NOT NULL, by_service integer NOT NULL DEFAULT 0, instruction_id text UNIQUE, service_txn_id text, status text NOT NULL DEFAULT 'completed' CONSTRAINT payment_refund_status CHECK (status IN (${refundStates})), error_code text, error_message text,
     CONSTRAINT payment_refund_amount CHECK (amount > 0), CONSTRAINT payment_refund_money CHECK ((status = 'completed') = (COALESCE(txn_id, service_txn_id) IS NOT NULL)),
     CONSTRAINT payment_refund_failed CHECK ((status = 'failed') = (error_code IS NOT NULL)))`);
   await copy(sql, 'payment_refund');

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import { auditPayments } from '../../../src/payments/index.ts';
 import { call, type ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { HS_TOKEN } from '../../support/server-process.ts';
 import { queued, type WholeServer } from '../../support/whole-server.ts';
 import { signIn, startPlatform } from '../developers/support.ts';
@@ -13,7 +13,7 @@ const checkContent = loadEventSchemas(new URL('../../../schema/events/', import.
 const botId = '@shopbot:example.org';
 const botToken = 'syt_shopbot';
 
-onBothDatabases('payments that a bot asks for', (databases) => {
+onEveryWallet('payments that a bot asks for', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let alice: Payer;

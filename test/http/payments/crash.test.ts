@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { auditPayments } from '../../../src/payments/index.ts';
 import type { ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { auditOf } from '../wallet/support.ts';
 import { act, ask, asked, asMerchant, auditActions, balanceOf, deliveriesOf, eventsOf, newKey, newPayer, newShop, paid, refund, signatureOver, type Payer, type Shop } from './support.ts';
@@ -13,7 +13,7 @@ const broken = {
 } as const;
 const mended = { sqlite: ['DROP TRIGGER no_jobs'], postgres: ['DROP TRIGGER no_jobs ON job', 'DROP FUNCTION no_jobs'] } as const;
 
-onBothDatabases('payments whose transaction dies just before it is committed', (databases) => {
+onEveryWallet('payments whose transaction dies just before it is committed', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let alice: Payer;

@@ -2,18 +2,18 @@ import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import { auditPayments } from '../../../src/payments/index.ts';
 import { call, exchange, type ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { newEcKey, signDer } from '../mfa/device-key.ts';
 import { pin, pinProof } from '../mfa/support.ts';
 import { activate, auditOf, credit, person } from '../wallet/support.ts';
-import { act, appToken, asked, auditActions, authorize, error, newShop, paid, signatureOver, type Payer, type Shop } from './support.ts';
+import { act, appToken, asked, auditActions, authorize, error, newShop, paid, signatureOver, type Payer, type Shop, onTheWay } from './support.ts';
 
 const minute = 60_000;
 const day = 24 * 60 * minute;
 const wrongPin = '604713';
 
-onBothDatabases('payments and second proofs', (databases) => {
+onEveryWallet('payments and second proofs', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let second: Shop;
@@ -59,7 +59,7 @@ onBothDatabases('payments and second proofs', (databases) => {
     expect(typesOf(challenge)).to.deep.equal(['transaction_pin']);
     const done = await verify(payer, id, challenge.challenge_id as string, { device_id: payer.deviceId, timestamp: isoTime(server.clock.now()) });
     expect(done.body, JSON.stringify(done.body)).to.deep.include({ payment_id: id, status: 'completed', challenge_id: challenge.challenge_id, proceed_to_processing: true });
-    expect(await auditActions(server, id)).to.deep.equal(['payment.requested', 'payment.mfa_required', 'payment.completed']);
+    expect(await auditActions(server, id)).to.deep.equal(['payment.requested', 'payment.mfa_required', ...onTheWay(databases), 'payment.completed']);
     expect(error(await verify(payer, id, challenge.challenge_id as string, {}))).to.deep.equal([409, 'INVALID_STATE_TRANSITION']);
   });
 

@@ -5,15 +5,15 @@ import { asCurrency } from '../../../src/kernel/money.ts';
 import { auditPayments } from '../../../src/payments/index.ts';
 import { createWallet } from '../../../src/wallet/index.ts';
 import { call, exchange } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { queued, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { administration, auditOf, person, room, textOf } from '../wallet/support.ts';
-import { act, appToken, ask, asked, asMerchant, auditActions, authorize, balanceOf, deliveriesOf, error, eventsOf, newKey, newPayer, newShop, paid, refund, runJob, signatureOver, type EventJob, type Payer, type Shop } from './support.ts';
+import { act, appToken, ask, asked, asMerchant, auditActions, authorize, balanceOf, deliveriesOf, error, eventsOf, newKey, newPayer, newShop, paid, refund, runJob, signatureOver, type EventJob, type Payer, type Shop, onTheWay } from './support.ts';
 
 const checkContent = loadEventSchemas(new URL('../../../schema/events/', import.meta.url));
 const minute = 60_000;
 
-onBothDatabases('payments to mini-apps', (databases) => {
+onEveryWallet('payments to mini-apps', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let other: Shop;
@@ -37,7 +37,7 @@ onBothDatabases('payments to mini-apps', (databases) => {
 
   const statusOf = async (id: string): Promise<string> => (await asMerchant(server, shop, 'GET', `/${id}`)).body.status as string;
   const merchantFunds = async (id = shop.id): Promise<number> => {
-    const row = await server.database.sql('ledger_account').where({ kind: 'merchant', owner: id, currency: 'USD' }).first<{ cr_posted: number; dr_posted: number } | undefined>();
+    const row = await server.bank.sql('ledger_account').where({ kind: 'merchant', owner: id, currency: 'USD' }).first<{ cr_posted: number; dr_posted: number } | undefined>();
     return row === undefined ? 0 : row.cr_posted - row.dr_posted;
   };
 
@@ -67,7 +67,7 @@ onBothDatabases('payments to mini-apps', (databases) => {
       const deliveries = await deliveriesOf(server, id);
       expect(deliveries.map(({ event, url }) => [event, url])).to.have.deep.members([['payment.completed', 'https://shop.example/hooks/payment'], ['payment.completed', null]]);
       expect(deliveries[0]!.data).to.deep.include({ amount: 150.5, currency: 'USD', user_id: alice.userId, miniapp_id: 'ma_shop', metadata: { order_id: 'ORDER-1', description: 'Order #12345' } });
-      expect(await auditActions(server, id)).to.deep.equal(['payment.requested', 'payment.completed']);
+      expect(await auditActions(server, id)).to.deep.equal(['payment.requested', ...onTheWay(databases), 'payment.completed']);
       expect(await server.app.metrics.registry.metrics()).to.match(/^tmcp_payments_total\{state="completed"\} [1-9]/m);
       // Of the two, the log of deliveries names the one that does not go where all go.
       const log = (await call(server.url, 'GET', `/mini-apps/v1/${shop.id}/webhooks/deliveries`, { token: server.adminToken })).body.deliveries as { event: string; url?: string }[];
@@ -284,7 +284,7 @@ onBothDatabases('payments to mini-apps', (databases) => {
       await administration(server).freeze(frozen.userId, 'case 17');
       await fails(frozen, 5, 403, 'USER_SUSPENDED');
       const idle = await newPayer(server, shop, 'idle');
-      await server.database.sql('wallet').where({ user_id: idle.userId }).update({ activated_at: null, level: 0 });
+      await server.bank.sql('wallet').where({ user_id: idle.userId }).update({ activated_at: null, level: 0 });
       await fails(idle, 5, 403, 'P2P_SEND_NOT_ALLOWED');
     });
   });
@@ -369,8 +369,8 @@ onBothDatabases('payments to mini-apps', (databases) => {
       const payer = await newPayer(server, spender, 'customer');
       const id = await paid(server, payer, 20);
       const limits = { transaction: 1e9, daily: 1e9, monthly: 1e9 };
-      const wallet = createWallet({ database: server.database, clock: server.clock, levels: [limits, limits, limits], defaultCurrency: asCurrency('USD') });
-      await server.database.inTransaction((tx) => wallet.transfer(tx, { from: { miniapp: asMiniAppId(spender.id) }, to: { outside: true }, amountMinor: 1500, currency: asCurrency('USD'), code: 'deposit', ref: 'payout' }));
+      const wallet = createWallet({ database: server.bank, clock: server.clock, levels: [limits, limits, limits], defaultCurrency: asCurrency('USD') });
+      await server.bank.inTransaction((tx) => wallet.transfer(tx, { from: { miniapp: asMiniAppId(spender.id) }, to: { outside: true }, amountMinor: 1500, currency: asCurrency('USD'), code: 'deposit', ref: 'payout' }));
       const answer = await refund(server, spender, id);
       expect(error(answer)).to.deep.equal([402, 'INSUFFICIENT_FUNDS']);
       expect(answer.body.error.message).to.match(/mini-app's wallet/);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { auditPayments } from '../../../src/payments/index.ts';
 import type { ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { auditOf } from '../wallet/support.ts';
 import { act, asked, asMerchant, authorize, eventsOf, newPayer, newShop, paid, refund, runJob, type Payer, type Shop } from './support.ts';
@@ -13,7 +13,7 @@ type Step = 'authorize' | 'cancel' | 'expire' | 'refund_some' | 'refund_rest';
 const step = fc.constantFrom<Step>('authorize', 'authorize', 'cancel', 'expire', 'refund_some', 'refund_rest');
 const scenario = fc.record({ authorizedBefore: fc.boolean(), steps: fc.array(fc.record({ step, turns: fc.nat(12) }), { minLength: 2, maxLength: 7 }) });
 
-onBothDatabases('payments in any order at once', (databases) => {
+onEveryWallet('payments in any order at once', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let alice: Payer;
@@ -41,13 +41,13 @@ onBothDatabases('payments in any order at once', (databases) => {
     }
   };
   const merchantFunds = async (): Promise<number> => {
-    const row = await server.database.sql('ledger_account').where({ kind: 'merchant', owner: shop.id }).first<{ cr_posted: number; dr_posted: number } | undefined>();
+    const row = await server.bank.sql('ledger_account').where({ kind: 'merchant', owner: shop.id }).first<{ cr_posted: number; dr_posted: number } | undefined>();
     return row === undefined ? 0 : row.cr_posted - row.dr_posted;
   };
   const cents = async (): Promise<number> => Math.round((await fundsOf()) * 100);
   // Tokens of the host client live for an hour, which the clock passes here.
   const fundsOf = async (): Promise<number> => {
-    const row = await server.database.sql('ledger_account').where({ kind: 'wallet', owner: alice.userId, currency: 'USD' }).first<{ cr_posted: number; dr_posted: number }>();
+    const row = await server.bank.sql('ledger_account').where({ kind: 'wallet', owner: alice.userId, currency: 'USD' }).first<{ cr_posted: number; dr_posted: number }>();
     return (row.cr_posted - row.dr_posted) / 100;
   };
 

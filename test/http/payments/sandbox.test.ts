@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { auditPayments } from '../../../src/payments/index.ts';
 import { call } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import type { WholeServer } from '../../support/whole-server.ts';
 import { signIn, startPlatform } from '../developers/support.ts';
 import { auditOf } from '../wallet/support.ts';
 import { act, appToken, ask, asked, asMerchant, authorize, balanceOf, deliveriesOf, error, eventsOf, newPayer, newShop, refund, runJob, type Payer, type Shop } from './support.ts';
 
-onBothDatabases('payments before an app is approved (decision D23)', (databases) => {
+onEveryWallet('payments before an app is approved (decision D23)', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let dana: Payer;

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import { amountText, asCurrency } from '../../../src/kernel/money.ts';
 import { call, exchange, type ApiResponse } from '../../support/api.ts';
+import type { TestDatabase } from '../../support/databases.ts';
 import { queued, type WholeServer } from '../../support/whole-server.ts';
 import { newEcKey, signDer, type DeviceKey } from '../mfa/device-key.ts';
 import { activate, credit, person, type Person } from '../wallet/support.ts';
@@ -118,3 +119,6 @@ export async function runJob(server: WholeServer, kind: 'payment.expire' | 'paym
 }
 
 export const balanceOf = async (who: Person): Promise<number> => (await who.get('/wallet/v1/balance')).body.balance.available as number;
+
+/** What the audit trail has of the time between the order to the wallet and its answer. */
+export const onTheWay = ({ wallet }: TestDatabase): string[] => (wallet === 'remote' ? ['payment.processing'] : []);

@@ -35,7 +35,7 @@ export function room(server: WholeServer, name: string, people: readonly Pick<Pe
   return roomId;
 }
 
-export function administration({ database, clock }: WholeServer) {
+export function administration({ bank: database, clock }: Pick<WholeServer, 'bank' | 'clock'>) {
   const limits = { transaction: 10_000, daily: 20_000, monthly: 100_000 };
   const wallet = createWallet({ database, clock, levels: [limits, limits, limits], defaultCurrency: asCurrency('USD') });
   return createWalletAdministration({ database, clock, wallet, record: () => Promise.resolve() });
@@ -62,4 +62,4 @@ export async function textOf(server: WholeServer, who: Person, path: string): Pr
   return (await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${who.token}` } })).text();
 }
 
-export const auditOf = ({ database }: WholeServer) => auditLedger(database);
+export const auditOf = ({ bank }: WholeServer) => auditLedger(bank);
