@@ -2,7 +2,10 @@ import type { Config } from './config/index.ts';
 import type { Queryable } from './database/index.ts';
 import type { UserId } from './kernel/ids.ts';
 import { exponentOf } from './kernel/money.ts';
-import { announceToUser, createMfa, readThresholds, requireAuthProof, type Method, type Mfa, type MfaOptions } from './mfa/index.ts';
+import type { Log } from './kernel/log.ts';
+import type { RoomEvents } from './matrix/port.ts';
+import { announceToUser, createMfa, createRemoteMfa, readThresholds, requireAuthProof, type AskFactors, type Method, type Mfa, type MfaOptions } from './mfa/index.ts';
+import type { RecordAudit } from './security/audit/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 
 /** The wallet spells them as v1.9.0 section 7.2.1 does. */
@@ -25,10 +28,18 @@ export function mfaOptionsOf({ mfa, homeserver, server }: Pick<Config, 'mfa' | '
   };
 }
 
-type FactorDependencies = Omit<Parameters<typeof createMfa>[0], 'options' | 'announce'> & Parameters<typeof announceToUser>[0] & { readonly config: Config };
+export interface FactorDependencies extends Omit<Parameters<typeof createMfa>[0], 'options' | 'announce'> {
+  readonly config: Config;
+  readonly log: Log;
+  readonly events: RoomEvents;
+  readonly audit: RecordAudit;
+  /** Where a wallet service keeps them (`wallet.adapter`). */
+  readonly askFactors: AskFactors | undefined;
+}
 
-/** The factors, by their configuration. */
-export const buildMfa = (deps: FactorDependencies): Mfa => createMfa({ ...deps, announce: announceToUser(deps), options: mfaOptionsOf(deps.config) });
+/** The factors, by their configuration: ours, or those of the wallet service. */
+export const buildMfa = (deps: FactorDependencies): Mfa =>
+  deps.askFactors === undefined ? createMfa({ ...deps, announce: announceToUser(deps), options: mfaOptionsOf(deps.config) }) : createRemoteMfa({ ...deps, announce: announceToUser(deps), ask: deps.askFactors });
 
 /** The factors as the wallet asks for them: proofs over terms as they are stored (decisions D6, D20). */
 export const proofsOf = (mfa: Mfa): TermsProof => ({

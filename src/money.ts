@@ -18,7 +18,7 @@ import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy, type Transfers } from './transfers/index.ts';
-import { buildWallet, type WalletAdapter, type WalletObserver } from './wallet-adapter.ts';
+import { buildWallet, type WalletAdapter, type WalletObserver, type WalletServiceCalls } from './wallet-adapter.ts';
 import { activationPage, createActivationNotice, createResolution, reserveWalletId, walletRoutes, type MovementCode, type RecordWalletChange, type TakeAnswer, type TermsProof, type Wallet } from './wallet/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
@@ -43,11 +43,12 @@ export interface MoneyDependencies {
   readonly botOf: (miniappId: string) => Promise<UserId | undefined>;
   readonly onPayment: (status: PaymentStatus) => void;
   readonly walletObserver: () => WalletObserver;
+  readonly calls: WalletServiceCalls | undefined;
   readonly notices: Pick<Notices, 'publish'>;
 }
 
 /** The features that move money, put together. */
-export interface Money extends Pick<WalletAdapter, 'breakers' | 'close'> {
+export interface Money extends Pick<WalletAdapter, 'breakers'> {
   readonly wallet: Wallet;
   readonly routes: Routes;
   readonly jobs: Readonly<Record<string, JobKind>>;
@@ -114,7 +115,6 @@ export function buildMoney(deps: MoneyDependencies): Money {
     commands: [paymentRequestCommand({ ...deps, payments })],
     jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...adapter.jobs },
     breakers: () => adapter.breakers(),
-    close: () => adapter.close(),
     routes: {
       ...walletRoutes({
       ...adapter,

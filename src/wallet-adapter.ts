@@ -14,6 +14,21 @@ export interface WalletObserver {
   onInstruction(kind: string, outcome: 'done' | 'refused'): void;
 }
 
+/** The calls to a wallet service, which money and factors share. Undefined with the embedded ledger. */
+export interface WalletServiceCalls {
+  readonly client: WalletServiceClient;
+  close(): Promise<void>;
+}
+
+export function callWalletService(deps: { readonly config: Pick<Config, 'wallet'>; readonly clock: Clock; readonly log: Log; readonly observer: () => Pick<WalletObserver, 'onWalletCall'> }): WalletServiceCalls | undefined {
+  const { adapter, remote } = deps.config.wallet;
+  if (adapter === 'ledger' || remote === undefined) return undefined;
+  const connections = new HttpConnections();
+  const breaker = { failures: remote.breaker_failures, window: remote.breaker_window, openMs: remote.breaker_open_seconds * 1000, probeMs: remote.breaker_probe_seconds * 1000 };
+  const client = new WalletServiceClient({ ...deps, connections, options: { url: remote.url, apiKey: remote.api_key, timeoutMs: remote.timeout_ms, breaker }, onCall: (kind, outcome) => deps.observer().onWalletCall(kind, outcome) });
+  return { client, close: () => connections.close() };
+}
+
 export interface WalletAdapterDependencies {
   readonly config: Config;
   readonly database: Database;
@@ -25,6 +40,8 @@ export interface WalletAdapterDependencies {
   /** Of the features, which are built over the wallet. */
   readonly answers: (code: MovementCode) => TakeAnswer;
   readonly observer: () => WalletObserver;
+  /** Undefined with the embedded ledger. */
+  readonly calls: WalletServiceCalls | undefined;
 }
 
 /** Where money is kept, as `wallet.adapter` says. */
@@ -37,20 +54,17 @@ export interface WalletAdapter {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** Empty with the embedded ledger: nobody is called. */
   breakers(): Readonly<Record<string, BreakerReport>>;
-  close(): Promise<void>;
 }
 
 export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
-  const { config, database } = deps;
+  const { config, database, calls } = deps;
+  const { remote } = config.wallet;
   const defaultCurrency = asCurrency(config.wallet.default_currency);
   const ledger = createWallet({ ...deps, levels: levelsOf(config.wallet), defaultCurrency });
-  if (config.wallet.adapter === 'ledger' || config.wallet.remote === undefined) {
-    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}), close: () => Promise.resolve() };
+  if (calls === undefined || remote === undefined) {
+    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}) };
   }
-  const { remote } = config.wallet;
-  const connections = new HttpConnections();
-  const breaker = { failures: remote.breaker_failures, window: remote.breaker_window, openMs: remote.breaker_open_seconds * 1000, probeMs: remote.breaker_probe_seconds * 1000 };
-  const client = new WalletServiceClient({ ...deps, connections, options: { url: remote.url, apiKey: remote.api_key, timeoutMs: remote.timeout_ms, breaker }, onCall: (kind, outcome) => deps.observer().onWalletCall(kind, outcome) });
+  const { client } = calls;
   const instructions = createInstructions({ ...deps, client, waitMs: remote.answer_wait_ms, onDecided: (kind, outcome) => deps.observer().onInstruction(kind, outcome) });
   return {
     wallet: createRemoteWallet({ ...deps, client, instructions, ledger, defaultCurrency }),
@@ -59,6 +73,5 @@ export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
     instructions,
     jobs: { [instructionJobKind]: instructions.job },
     breakers: () => client.reports(),
-    close: () => connections.close(),
   };
 }

@@ -5,6 +5,8 @@ export { nothingEnrolled } from './challenges.ts';
 export type { DeviceRegistration } from './devices.ts';
 export type { GivenBinding } from './passkeys.ts';
 export type { GivenPin } from './pins.ts';
+export { createRemoteMfa, type RemoteMfa } from './remote/mfa.ts';
+export type { AskFactors } from './remote/service.ts';
 export * from './remote/wire.ts';
 export type { ChallengeAnswer, ChallengeOnWire, Challenges, Requirement } from './challenges.ts';
 export { readAuthProof, readEvidence, requireAuthProof } from './evidence.ts';

@@ -1,4 +1,4 @@
-import type { Database } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
@@ -7,6 +7,7 @@ import { createAttempts } from './attempts.ts';
 import { createChangeLog, type AnnounceChange } from './change-log.ts';
 import { createChanges } from './changes.ts';
 import type { CeremonyOptions, PasskeysDependencies } from './ceremonies.ts';
+import { purgeExpiredMfa } from './challenge-repo.ts';
 import { createChallenges, type Challenges, type OwnChallenges } from './challenges.ts';
 import { createDevices, createDeviceSignatures, type Devices } from './devices.ts';
 import { createMethods, type Methods } from './methods.ts';
@@ -65,6 +66,8 @@ export interface Mfa extends Methods {
   /** Takes the assertion, for a proof that counts once and can be presented elsewhere. Throws INVALID_SIGNATURE, MFA_LOCKED. */
   takeAssertion(userId: UserId, response: unknown): Promise<{ readonly proof: string; readonly expiresAt: number }>;
   readonly jobs: Readonly<Record<string, JobKind>>;
+  /** A chore: deletes what is over. */
+  readonly tidyUp: (tx: Transaction, now: number) => Promise<void>;
 }
 
 /** Factors that this program keeps and judges itself. */
@@ -97,6 +100,7 @@ export function createMfa(deps: MfaDependencies): OwnMfa {
     proveTerms: ({ userId, terms, evidence }) => prover.prove(userId, expectedFor(terms), evidence),
     askPasskey: async (userId, binding) => passkeys.ask(userId, binding.challenge_id === undefined ? readBinding(binding) : boundTexts(await challenges.termsOf(userId, binding.challenge_id))[0]!),
     takeAssertion: (userId, response) => prover.takeAssertion(userId, response),
+    tidyUp: purgeExpiredMfa,
     jobs: { [resetJobKind]: pinChanges.resetJob },
   };
 }

@@ -168,7 +168,7 @@ class AuthorizationDesk implements Authorization {
     };
     try {
       await settlement.lookAhead((await findPayment(database, id))!);
-      const paid = await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx))));
+      const paid = await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx), proof.ticket)));
       if (paid.error !== undefined) throw refusedWith(paid, asErrorCode(paid.error.code), paid.error.message);
       return paid;
     } catch (error) {

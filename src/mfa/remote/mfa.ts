@@ -1,0 +1,104 @@
+import type { UserId } from '../../kernel/ids.ts';
+import type { MfaAdministration } from '../administration.ts';
+import type { Challenges, ChallengeOnWire } from '../challenges.ts';
+import { readEvidence } from '../evidence.ts';
+import type { Methods } from '../methods.ts';
+import type { Mfa } from '../mfa.ts';
+import { methodOf, type Evidence, type Proof, type ProofTicket } from '../types.ts';
+import { remoteDevices, remotePasskeys, remotePins, remoteTotps, type RemoteChangesDependencies } from './changes.ts';
+import { FactorService, type AskFactors } from './service.ts';
+import { createTelling, tellingJobKind, type TellingDependencies } from './telling.ts';
+import { evidenceOnWire, paymentTermsOnWire, termsOnWire, timeFromWire, type WireCeremony, type WireFactors, type WireRequirement, type WireVerdict } from './wire.ts';
+
+export interface RemoteMfaDependencies extends Omit<TellingDependencies, 'service'> {
+  readonly ask: AskFactors;
+}
+
+/** Factors that a wallet service keeps and judges (section 7.6.4): what users show is passed on, and nothing of it stays here. */
+export interface RemoteMfa extends Mfa {
+  readonly administration: MfaAdministration;
+}
+
+function remoteMethods(service: FactorService): Methods {
+  const factorsOf = (userId: UserId): Promise<WireFactors> => service.get(userId);
+  return {
+    methodsOf: async (userId) => (await factorsOf(userId)).methods.map(({ type }) => type),
+    onWire: async (userId, among) => (await factorsOf(userId)).methods.filter(({ type }) => among.includes(type)),
+    // The service lowers its own limits.
+    loweredLimitsUntil: () => Promise.resolve(undefined),
+    async overviewOf(userId) {
+      const factors = await factorsOf(userId);
+      return { methods: factors.methods, recoveryCodesLeft: factors.recovery_codes_left, pinResetEffectiveAt: timeFromWire(factors.pin_reset_effective_at), limitsLoweredUntil: timeFromWire(factors.limits_lowered_until) };
+    },
+  };
+}
+
+/** The service has used up what was shown: what is left is to be spent there, by the movement that carries the ticket. */
+const spentThere = (): Promise<void> => Promise.resolve();
+
+function remoteJudge({ service, telling }: RemoteChangesDependencies) {
+  return async (userId: UserId, rest: string, body: object, evidence: Evidence, proven: ProofTicket['proven']): Promise<Proof> => {
+    const ask = (): Promise<WireVerdict> => service.once(userId, rest, body);
+    const verdict = await (evidence.kind === 'recovery_code' ? telling.around(userId, ask) : ask());
+    if (!verdict.verified) throw service.refusal(verdict.refusal ?? { code: 'INVALID_MFA_CREDENTIALS', message: 'Invalid credentials provided' });
+    const { proof_id: proofId, device_id: deviceId } = verdict;
+    return {
+      userId,
+      method: verdict.method ?? methodOf.biometric,
+      ...(deviceId === undefined ? {} : { deviceId }),
+      ...(proofId === undefined ? {} : { ticket: { proofId, ...(proven === undefined ? {} : { proven }) } }),
+      spend: spentThere,
+    };
+  };
+}
+
+type Judge = ReturnType<typeof remoteJudge>;
+
+const remoteChallenges = (service: FactorService, judge: Judge): Challenges => ({
+  async requirementFor({ userId, terms, deviceId, isFirstToPayee }) {
+    const { reasons, excluded_device: excludedDevice } = await service.post<WireRequirement>(userId, '/requirements', { terms: paymentTermsOnWire(terms), ...(deviceId === undefined ? {} : { device_id: deviceId }), first_to_payee: isFirstToPayee });
+    return { reasons, excludedDevice };
+  },
+  async draft({ userId, terms, excludedDevice }) {
+    const challenge = await service.post<ChallengeOnWire>(userId, '/challenges', { terms: paymentTermsOnWire(terms), ...(excludedDevice === undefined ? {} : { excluded_device: excludedDevice }) }).catch((error: unknown) => {
+      if ((error as { code?: unknown }).code === 'DEVICE_NOT_REGISTERED') return undefined;
+      throw error;
+    });
+    return challenge === undefined ? undefined : { challenge, save: () => Promise.resolve() };
+  },
+  verify(userId, subject, answer) {
+    const { evidence } = readEvidence(answer.method, answer.credentials, 'credentials', { device_id: answer.device_id, timestamp: answer.timestamp });
+    const { method, proof } = evidenceOnWire(evidence);
+    return judge(userId, `/challenges/${encodeURIComponent(answer.challenge_id)}/verify`, { payment_id: subject, method, credentials: proof }, evidence, undefined);
+  },
+});
+
+export function createRemoteMfa(deps: RemoteMfaDependencies): RemoteMfa {
+  const service = new FactorService(deps.ask, deps.clock);
+  const telling = createTelling({ ...deps, service });
+  const parts = { service, telling };
+  const judge = remoteJudge(parts);
+  return {
+    ...remoteMethods(service),
+    pins: remotePins(parts),
+    totps: remoteTotps(parts),
+    devices: remoteDevices(parts),
+    passkeys: remotePasskeys(parts),
+    challenges: remoteChallenges(service, judge),
+    proveTerms: ({ userId, terms, evidence }) => judge(userId, '/proofs', { terms: termsOnWire(terms), auth_proof: evidenceOnWire(evidence) }, evidence, terms.kind === 'payment' ? { id: terms.id, recipient: terms.recipient } : undefined),
+    async askPasskey(userId, binding) {
+      const { options, expires_at: expiresAt } = await service.post<WireCeremony>(userId, '/passkeys/authenticate/options', binding);
+      return { options, expiresAt: Date.parse(expiresAt) };
+    },
+    async takeAssertion(userId, credential) {
+      const { webauthn_proof: proof, expires_at: expiresAt } = await service.once<{ webauthn_proof: string; expires_at: string }>(userId, '/passkeys/authenticate/verify', { credential });
+      return { proof, expiresAt: Date.parse(expiresAt) };
+    },
+    administration: {
+      unlock: async (userId, administrator) => (await telling.around(userId, () => service.once<{ unlocked: boolean }>(userId, '/unlock', { administrator }))).unlocked,
+      removeAll: async (userId, administrator) => (await telling.around(userId, () => service.once<{ removed: number }>(userId, '/remove', { administrator }))).removed,
+    },
+    tidyUp: telling.tidyUp,
+    jobs: { [tellingJobKind]: telling.job },
+  };
+}

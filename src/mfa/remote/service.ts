@@ -1,0 +1,52 @@
+import type { Clock } from '../../kernel/clock.ts';
+import { newId, type UserId } from '../../kernel/ids.ts';
+import { factorRefusalFromWire, type WireRefusal } from './wire.ts';
+
+export interface FactorRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: object;
+  /** `Idempotency-Key`: repeated with it, the request has no other effect, and the same answer. */
+  readonly key?: string;
+}
+
+/** What the service answered, or what it said no with. Repeats a lost request itself. Throws SERVICE_UNAVAILABLE, and for an answer that is none. */
+export type AskFactors = (request: FactorRequest) => Promise<{ readonly body: unknown } | { readonly refusal: WireRefusal }>;
+
+/** `/internal/mfa` of a wallet service. All of it throws SERVICE_UNAVAILABLE, and AppError with what the service says no with. */
+export class FactorService {
+  readonly #ask: AskFactors;
+  readonly #clock: Clock;
+
+  constructor(ask: AskFactors, clock: Clock) {
+    this.#ask = ask;
+    this.#clock = clock;
+  }
+
+  get<Answer>(userId: UserId, rest = ''): Promise<Answer> {
+    return this.#call({ method: 'GET', path: pathOf(userId, rest) });
+  }
+
+  /** For what harms nobody when it is done twice. */
+  post<Answer>(userId: UserId, rest: string, body: object): Promise<Answer> {
+    return this.#call({ method: 'POST', path: pathOf(userId, rest), body });
+  }
+
+  /** For what counts: an attempt, a change. A lost answer is asked for again under the same key. */
+  once<Answer>(userId: UserId, rest: string, body: object): Promise<Answer> {
+    return this.#call({ method: 'POST', path: pathOf(userId, rest), body, key: newId('att') });
+  }
+
+  async #call<Answer>(request: FactorRequest): Promise<Answer> {
+    const answer = await this.#ask(request);
+    if ('body' in answer) return answer.body as Answer;
+    throw this.refusal(answer.refusal);
+  }
+
+  /** As our own factors would say it. */
+  refusal(wire: WireRefusal): Error {
+    return factorRefusalFromWire(wire, this.#clock.now()) ?? new Error(`the wallet service refuses with ${wire.code}, which is none of its codes`);
+  }
+}
+
+const pathOf = (userId: UserId, rest: string): string => `/internal/mfa/${encodeURIComponent(userId)}${rest}`;
