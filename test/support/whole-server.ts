@@ -36,7 +36,8 @@ export interface WholeServer {
   /** For another server over the same database and key ring: pass it to `startWholeServer`. */
   readonly shared: SharedState;
   readonly keyRingPath: string;
-  close(): Promise<void>;
+  /** `keepWalletService`: for another server, which uses it on. */
+  close(options?: { readonly keepWalletService?: boolean }): Promise<void>;
 }
 
 export interface SharedState {
@@ -111,14 +112,14 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     adminToken: token,
     keyRingPath,
     shared: { databaseUrl, keyRingPath, clock, walletService },
-    async close() {
+    async close({ keepWalletService = false } = {}) {
       server.closeAllConnections();
       server.close();
       await app.stop();
       await homeserver.close();
       await identity.close();
       await database.close();
-      await ownService?.close();
+      if (!keepWalletService) await ownService?.close();
     },
   };
 }

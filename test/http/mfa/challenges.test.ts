@@ -3,13 +3,13 @@ import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import { asUserId, sha256Hex } from '../../../src/kernel/ids.ts';
 import { purgeExpiredMfa, readAuthProof, type Mfa, type PaymentTerms } from '../../../src/mfa/index.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { malleated, newEcKey, newRsaKey, signDer, signRaw, type DeviceKey } from './device-key.ts';
 import { errorCodeOf, openChallenge, openDoor, spend, terms } from './door.ts';
 import { minute, newUser, newUserWithPin, pin, pinProof, tryPin, type TestUser } from './support.ts';
 
-onBothDatabases('proofs over the terms of a payment', (databases) => {
+onEveryWallet('proofs over the terms of a payment', (databases) => {
   let server: WholeServer;
   let mfa: Mfa;
   before(async () => {
@@ -128,7 +128,7 @@ onBothDatabases('proofs over the terms of a payment', (databases) => {
   });
 });
 
-onBothDatabases('challenges', (databases) => {
+onEveryWallet('challenges', (databases) => {
   let server: WholeServer;
   let mfa: Mfa;
   before(async () => {

@@ -1,16 +1,26 @@
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
-import { announceToUser, createMfa, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
+import { announceToUser, createMfa, createRemoteMfa, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../../../src/mfa/index.ts';
 import { createAuditRecorder } from '../../../src/security/audit/index.ts';
 import { openKeyRing } from '../../../src/security/key-ring.ts';
-import { factorOptions } from '../../support/wallet-service.ts';
+import { HttpConnections } from '../../../src/security/http-request.ts';
+import { WalletServiceClient } from '../../../src/wallet/index.ts';
+import { factorOptions, walletApiKey } from '../../support/wallet-service.ts';
 import type { WholeServer } from '../../support/whole-server.ts';
+
+/** Kept open until the tests are over. */
+const connections = new HttpConnections();
 
 /** The door that payments, transfers and gifts use, over the database and keys of a server whose users enrol over HTTP. */
 export async function openDoor(server: WholeServer, origins: readonly string[] = []): Promise<Mfa> {
-  const { database, clock } = server;
+  const { database, clock, log, walletService } = server;
   const queue = createJobQueue(clock);
-  return createMfa({ database, clock, queue, announce: announceToUser({ events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }) }), keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), options: { ...factorOptions, origins } });
+  const announce = announceToUser({ events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }) });
+  if (walletService !== undefined) {
+    const client = new WalletServiceClient({ clock, log, connections, onCall: () => {}, options: { url: walletService.url, apiKey: walletApiKey, timeoutMs: 5000, breaker: { failures: 5, window: 10, openMs: 60_000, probeMs: 10_000 } } });
+    return createRemoteMfa({ database, clock, log, queue, announce, ask: (request) => client.factors(request) });
+  }
+  return createMfa({ database, clock, queue, announce, keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), options: { ...factorOptions, origins } });
 }
 
 export const terms = (changed: Partial<PaymentTerms> = {}): PaymentTerms => ({ kind: 'payment', id: 'pay_abc123', amountMinor: 500000, exponent: 2, currency: 'USD', recipient: 'ma_shop_001', ...changed });

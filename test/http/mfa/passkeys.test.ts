@@ -7,7 +7,7 @@ import { readAuthProof, type Mfa, type PaymentTerms } from '../../../src/mfa/ind
 import type { ApiResponse } from '../../support/api.ts';
 import { requireOrSkip } from '../../support/availability.ts';
 import { chromiumAvailable } from '../../support/browser.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { errorCodeOf, openChallenge, openDoor, spend, terms } from './door.ts';
 import { minute, newUser, newUserWithPin, noticesTo, outcome, pin, pinProof, type TestUser } from './support.ts';
@@ -20,7 +20,7 @@ async function startPage(): Promise<{ readonly origin: string; readonly server: 
   return { origin: `http://localhost:${(server.address() as AddressInfo).port}`, server };
 }
 
-onBothDatabases('passkeys', (databases) => {
+onEveryWallet('passkeys', (databases) => {
   let server: WholeServer;
   let own: Awaited<ReturnType<typeof startPage>>;
   let foreign: Awaited<ReturnType<typeof startPage>>;

@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import { call, exchange, type ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { Browser, newPkce, redirectUri, type Page } from '../oauth/browser.ts';
 import { newEcKey, signDer } from './device-key.ts';
 import { newUser, newUserWithPin, pin, pinProof, type TestUser } from './support.ts';
 
-onBothDatabases('consent to what is critical', (databases) => {
+onEveryWallet('consent to what is critical', (databases) => {
   let server: WholeServer;
   before(async () => {
     server = await startWholeServer(databases);
