@@ -88,6 +88,7 @@ export interface OwnChallenges extends Challenges {
 export const nothingEnrolled = (): AppError => new AppError('DEVICE_NOT_REGISTERED', 'There is no PIN, authenticator or device key of yours to confirm with: register one first', { details: { available_methods: [] } });
 
 const unknown = (): AppError => new AppError('NOT_FOUND', 'No such challenge');
+const tooNew = (): AppError => new AppError('INVALID_MFA_CREDENTIALS', 'This device was registered too recently to confirm a payment alone', { details: { method: 'biometric' } });
 const answered = (): AppError => new AppError('INVALID_STATE_TRANSITION', 'This challenge was answered already');
 
 const isOtherThan = (deviceId: string | undefined) => ({ kind, id }: Enrolled): boolean => kind !== 'device' || id !== deviceId;
@@ -106,13 +107,20 @@ export function createChallenges(deps: ChallengesDependencies): OwnChallenges {
     return challenge;
   };
 
+  const requirementFor: Challenges['requirementFor'] = async ({ userId, terms, deviceId, isFirstToPayee }) => {
+    const enrolled = await listEnrolled(database, userId);
+    const deviceSince = enrolled.find(({ kind, id }) => kind === 'device' && id === deviceId)?.since;
+    const reasons = reasonsFor(policy, { ...terms, isFirstToPayee, deviceSince, hasOtherFactor: enrolled.some(isOtherThan(deviceId)), now: clock.now() });
+    return { reasons, excludedDevice: reasons.includes('new_device') ? deviceId : undefined };
+  };
+
+  /** A challenge that no new device's signature led to may be answered by one factor alone: not by a device that is too new for that. */
+  const assertOldEnough = async ({ userId, terms, excludedDevice }: Challenge, deviceId: string | undefined): Promise<void> => {
+    if (excludedDevice === undefined && (await requirementFor({ userId, terms, deviceId, isFirstToPayee: false })).excludedDevice !== undefined) throw tooNew();
+  };
+
   return {
-    async requirementFor({ userId, terms, deviceId, isFirstToPayee }) {
-      const enrolled = await listEnrolled(database, userId);
-      const deviceSince = enrolled.find(({ kind, id }) => kind === 'device' && id === deviceId)?.since;
-      const reasons = reasonsFor(policy, { ...terms, isFirstToPayee, deviceSince, hasOtherFactor: enrolled.some(isOtherThan(deviceId)), now: clock.now() });
-      return { reasons, excludedDevice: reasons.includes('new_device') ? deviceId : undefined };
-    },
+    requirementFor,
     async draft({ userId, terms, excludedDevice }) {
       const enrolled = (await listEnrolled(database, userId)).filter(isOtherThan(excludedDevice));
       const methods = inPreference(methodsAmong(enrolled));
@@ -129,6 +137,7 @@ export function createChallenges(deps: ChallengesDependencies): OwnChallenges {
       if (evidence.kind === 'signature' && evidence.deviceId === challenge.excludedDevice) throw invalidField('credentials.device_id', 'was registered too recently to confirm what it signed itself');
       try {
         const proof = await prover.prove(userId, expectedFor(challenge), evidence);
+        await assertOldEnough(challenge, proof.deviceId);
         return {
           ...proof,
           async spend(tx) {

@@ -61,8 +61,6 @@ class PaymentRefused extends AppError {}
 const refusedWith = ({ id, status, endedAt, createdAt }: Payment, code: ErrorCode, message: string): PaymentRefused => new PaymentRefused(code, message, { details: { payment_id: id, status, failed_at: isoTime(endedAt ?? createdAt) } });
 const asErrorCode = (code: string): ErrorCode => (Object.hasOwn(errorStatus, code) ? (code as ErrorCode) : 'PAYMENT_FAILED');
 
-const tooNew = (): AppError => new AppError('INVALID_MFA_CREDENTIALS', 'This device was registered too recently to confirm a payment alone', { details: { method: 'biometric' } });
-
 class AuthorizationDesk implements Authorization {
   readonly #deps: AuthorizationDependencies;
   constructor(deps: AuthorizationDependencies) {
@@ -84,10 +82,7 @@ class AuthorizationDesk implements Authorization {
   async verify(session: PayerSession, id: string, answer: ChallengeAnswer): Promise<Payment> {
     const payment = await this.#findPayable(session, id);
     if (payment.status !== 'mfa_required') throw new AppError('INVALID_STATE_TRANSITION', 'This payment has no challenge: authorize it', { details: { state: payment.status, command: 'verify' } });
-    const proof = await this.#deps.factors.challenges.verify(session.userId, id, answer);
-    // A challenge that no new device's signature led to may be answered by one factor alone: not by a device that is too new for that.
-    if (payment.excludedDevice === undefined && (await this.#requirement(payment, proof)).excludedDevice !== undefined) throw tooNew();
-    return this.#settle(session, id, proof);
+    return this.#settle(session, id, await this.#deps.factors.challenges.verify(session.userId, id, answer));
   }
 
   async cancel(session: PayerSession, id: string): Promise<Payment> {

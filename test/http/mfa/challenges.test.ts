@@ -82,7 +82,10 @@ onEveryWallet('proofs over the terms of a payment', (databases) => {
     }
   });
 
-  it('are spent with what they allow, and only then', async () => {
+  // A wallet service spends them with the movement of money: remote.test.ts.
+  const hereOnly = (title: string, test: () => Promise<void>): void => void (databases.wallet === undefined && it(title, test));
+
+  hereOnly('are spent with what they allow, and only then', async () => {
     const key = newEcKey();
     const user = await withDevice(key);
     const at = timestamp();
@@ -105,7 +108,7 @@ onEveryWallet('proofs over the terms of a payment', (databases) => {
     expect(await mfa.methodsOf(asUserId(user.userId))).to.deep.equal(['transaction_pin']);
   });
 
-  it('do not outlive the key or the PIN that they were judged by', async () => {
+  hereOnly('do not outlive the key or the PIN that they were judged by', async () => {
     const key = newEcKey();
     const user = await newUserWithPin(server);
     await user.post('/devices/register', { device_id: 'device_1', public_key: key.publicKey, auth_proof: pinProof(pin) });
@@ -168,7 +171,9 @@ onEveryWallet('challenges', (databases) => {
     expect(codes.filter((code) => code === undefined)).to.have.length(1);
   });
 
-  it('stay open when what they allow fails', async () => {
+  const hereOnly = (title: string, test: () => Promise<void>): void => void (databases.wallet === undefined && it(title, test));
+
+  hereOnly('stay open when what they allow fails', async () => {
     const user = await newUserWithPin(server);
     const { challenge_id: id } = (await open(user))!;
     const proof = await mfa.challenges.verify(asUserId(user.userId), 'pay_abc123', { challenge_id: id, method: 'transaction_pin', credentials: { pin } });
@@ -206,6 +211,7 @@ onEveryWallet('challenges', (databases) => {
     const key = newEcKey();
     const user = await newUserWithPin(server);
     await addDevice(user, key);
+    server.clock.advance(25 * 60 * minute);
     const attest = async (offMs: number, text: (id: string, at: string) => string = (id, at) => `pay_abc123:${id}:${at}`, beside = false): Promise<string | undefined> => {
       const { challenge_id: id } = (await open(user))!;
       const at = isoTime(server.clock.now() + offMs);
@@ -220,6 +226,16 @@ onEveryWallet('challenges', (databases) => {
     expect(await attest(32_000)).to.equal('INVALID_MFA_CREDENTIALS');
     expect(await attest(0, (_id, at) => `pay_abc123:5000.00:USD:${at}`)).to.equal('INVALID_MFA_CREDENTIALS');
     expect(await attest(0, (id, at) => `pay_other:${id}:${at}`)).to.equal('INVALID_MFA_CREDENTIALS');
+  });
+
+  it('are not answered by a device alone that is new, and stay open', async () => {
+    const key = newEcKey();
+    const user = await newUserWithPin(server);
+    await addDevice(user, key);
+    const { challenge_id: id } = (await open(user))!;
+    const at = isoTime(server.clock.now());
+    expect(await answerTo(user, id, 'biometric', { attestation: signDer(key, `pay_abc123:${id}:${at}`), device_id: 'device_1', timestamp: at })).to.equal('INVALID_MFA_CREDENTIALS');
+    expect(await answerTo(user, id, 'transaction_pin', { pin })).to.equal(undefined);
   });
 
   it('are not answered by the new device that they are about, nor by methods that were not named', async () => {
@@ -242,13 +258,13 @@ onEveryWallet('challenges', (databases) => {
   it('are forgotten a day after they were over, with spent signatures and old ceremonies', async () => {
     const user = await newUserWithPin(server);
     const { challenge_id: id } = (await open(user))!;
-    const kept = async (): Promise<number> => (await server.database.sql('mfa_challenge').where({ id }).select('id')).length;
-    const purge = (): Promise<void> => server.database.inTransaction((tx) => purgeExpiredMfa(tx, server.clock.now()));
+    const kept = async (): Promise<number> => (await server.bank.sql('mfa_challenge').where({ id }).select('id')).length;
+    const purge = (): Promise<void> => server.bank.inTransaction((tx) => purgeExpiredMfa(tx, server.clock.now()));
     const now = server.clock.now();
-    await server.database.sql('mfa_spent_signature').insert([{ hash: 'over', expires_at: now }, { hash: 'counts', expires_at: now + 60 * minute }]);
+    await server.bank.sql('mfa_spent_signature').insert([{ hash: 'over', expires_at: now }, { hash: 'counts', expires_at: now + 60 * minute }]);
     server.clock.advance(3 * minute);
     await purge();
-    expect([await kept(), await server.database.sql('mfa_spent_signature').whereIn('hash', ['over', 'counts']).pluck('hash')]).to.deep.equal([1, ['counts']]);
+    expect([await kept(), await server.bank.sql('mfa_spent_signature').whereIn('hash', ['over', 'counts']).pluck('hash')]).to.deep.equal([1, ['counts']]);
     server.clock.advance(24 * 60 * minute);
     await purge();
     expect(await kept()).to.equal(0);
@@ -265,12 +281,13 @@ onEveryWallet('challenges', (databases) => {
   });
 
   it('lower the limits that the wallet reads for a day after a change', async () => {
+    const loweredUntil = async ({ userId }: TestUser): Promise<number | undefined> => (await mfa.overviewOf(asUserId(userId))).limitsLoweredUntil;
     const user = await newUserWithPin(server);
-    expect(await mfa.loweredLimitsUntil(asUserId(user.userId))).to.equal(undefined);
+    expect(await loweredUntil(user)).to.equal(undefined);
     await addDevice(user, newEcKey());
-    const until = (await mfa.loweredLimitsUntil(asUserId(user.userId)))!;
+    const until = (await loweredUntil(user))!;
     expect(until - server.clock.now()).to.be.within(24 * 60 * minute - 60_000, 24 * 60 * minute);
     server.clock.advance(24 * 60 * minute);
-    expect(await mfa.loweredLimitsUntil(asUserId(user.userId))).to.equal(undefined);
+    expect(await loweredUntil(user)).to.equal(undefined);
   });
 });
