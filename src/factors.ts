@@ -4,7 +4,7 @@ import type { UserId } from './kernel/ids.ts';
 import { exponentOf } from './kernel/money.ts';
 import type { Log } from './kernel/log.ts';
 import type { RoomEvents } from './matrix/port.ts';
-import { announceToUser, createMfa, createRemoteMfa, readThresholds, requireAuthProof, type AskFactors, type Method, type Mfa, type MfaOptions } from './mfa/index.ts';
+import { announceToUser, createMfa, createMfaAdministration, createRemoteMfa, readThresholds, requireAuthProof, type AskFactors, type Method, type Mfa, type MfaAdministration, type MfaOptions } from './mfa/index.ts';
 import type { RecordAudit } from './security/audit/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 
@@ -40,6 +40,12 @@ export interface FactorDependencies extends Omit<Parameters<typeof createMfa>[0]
 /** The factors, by their configuration: ours, or those of the wallet service. */
 export const buildMfa = (deps: FactorDependencies): Mfa =>
   deps.askFactors === undefined ? createMfa({ ...deps, announce: announceToUser(deps), options: mfaOptionsOf(deps.config) }) : createRemoteMfa({ ...deps, announce: announceToUser(deps), ask: deps.askFactors });
+
+/** For administrators whose users are locked out. */
+export const buildMfaAdministration = (deps: Omit<FactorDependencies, 'keyRing'>): MfaAdministration =>
+  deps.askFactors === undefined
+    ? createMfaAdministration({ ...deps, announce: announceToUser(deps), loweredLimitsMs: mfaOptionsOf(deps.config).loweredLimitsMs })
+    : createRemoteMfa({ ...deps, announce: announceToUser(deps), ask: deps.askFactors }).administration;
 
 /** The factors as the wallet asks for them: proofs over terms as they are stored (decisions D6, D20). */
 export const proofsOf = (mfa: Mfa): TermsProof => ({
