@@ -73,7 +73,7 @@ async function realTransfers(directory: string) {
     database.inTransaction(async (tx) => {
       const offered: { id: string; payer: UserId }[] = [];
       for (let n = 0; n < perRound; n += 1) {
-        offered.push(await transfers.initiate(tx, { payer: user(n), payee: user(n + 1), amountMinor: 100, currency: usd, note: undefined, roomId }, { roomEncrypted: false, methods: ['pin'] }));
+        offered.push(await transfers.initiate(tx, { payer: user(n), payee: user(n + 1), amountMinor: 100, currency: usd, note: undefined, roomId }, { roomEncrypted: false, methods: ['pin'], acceptanceRequired: undefined }));
       }
       return offered;
     });

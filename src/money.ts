@@ -82,15 +82,15 @@ const buildPayments = (deps: MoneyDependencies, wallet: Wallet, mayHaveWallet: (
   });
 
 /** Who takes the wallet service's answers, by what money was moved for. */
-function answersOf({ payments }: { readonly payments: Payments; readonly transfers: Transfers; readonly gifts: Gifts }): Readonly<Record<MovementCode, TakeAnswer>> {
+function answersOf({ payments, transfers, gifts }: { readonly payments: Payments; readonly transfers: Transfers; readonly gifts: Gifts }): Readonly<Record<MovementCode, TakeAnswer>> {
   const nobody: TakeAnswer = (_tx, { instructionId, code }) => Promise.reject(new Error(`nobody waits for the answer to ${instructionId} (${code})`));
   return {
     payment: (tx, answer) => payments.takeAnswer(tx, answer),
     refund: (tx, answer) => payments.takeRefundAnswer(tx, answer),
-    p2p: nobody,
-    gift: nobody,
-    gift_share: nobody,
-    gift_return: nobody,
+    p2p: (tx, answer) => transfers.takeAnswer(tx, answer),
+    gift: (tx, answer) => gifts.takeAnswer(tx, answer),
+    gift_share: (tx, answer) => gifts.takeAnswer(tx, answer),
+    gift_return: (tx, answer) => gifts.takeAnswer(tx, answer),
     deposit: nobody,
   };
 }

@@ -7,7 +7,7 @@ import { isUserId, newId, randomBelow, type RoomId, type UserId } from '../kerne
 import type { Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
-import { mfaRequired, requireProof, settledId, type ActivationNotice, type JudgedProof, type TermsProof, type Wallet } from '../wallet/index.ts';
+import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type JudgedProof, type MovementProof, type Moved, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { split } from './distribution.ts';
 import { expiredEvents, giftEvents, giftNotices, openedEvents, openerNotice } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
@@ -63,11 +63,19 @@ export interface GiftWithShares {
   readonly opened: readonly OpenedShare[];
 }
 
+/** What a transaction has begun: with a wallet service its end is still to come. */
+export interface BegunGift {
+  readonly gift: Gift;
+  readonly moved: Moved | undefined;
+}
+
 export interface Gifts {
   /** Outside of a transaction; `proofId` is what a proof on creation must name. @throws AppError INVALID_REQUEST, ROOM_NOT_ALLOWED, DEVICE_NOT_REGISTERED, SERVICE_UNAVAILABLE, what the proof throws */
   prepare(request: GiftRequest, proofId: string, authProof: AuthProof): Promise<GiftPreparation>;
-  /** Draws the shares; with a proof the money goes into escrow at once. @throws AppError as Wallet.transfer */
-  create(tx: Transaction, request: GiftRequest, preparation: GiftPreparation): Promise<Gift>;
+  /** Draws the shares; with a proof the money goes into escrow at once, or a wallet service is told to put it there. @throws AppError as Wallet.transfer */
+  create(tx: Transaction, request: GiftRequest, preparation: GiftPreparation): Promise<BegunGift>;
+  /** After the commit: the gift as it stands once the wallet has had its time. @throws AppError what the wallet service refused it with */
+  finish(begun: BegunGift): Promise<Gift>;
   /** @throws AppError GIFT_NOT_FOUND, GIFT_EXPIRED, INVALID_STATE_TRANSITION, MFA_REQUIRED, what the proof and the wallet throw */
   confirm(giver: UserId, id: string, authProof: AuthProof): Promise<GiftWithShares>;
   /** Takes the next share. @throws AppError GIFT_NOT_FOUND, GIFT_EXPIRED, GIFT_EMPTY, ALREADY_OPENED, ROOM_NOT_ALLOWED, USER_SUSPENDED */
@@ -78,6 +86,8 @@ export interface Gifts {
   findEventId(userId: UserId, gift: Gift): Promise<string | undefined>;
   /** Part of a job: gives back what is left when the time is over, and does nothing to a gift that goes on or has ended. */
   expire(tx: Transaction, id: string): Promise<void>;
+  /** The wallet service's answer. */
+  readonly takeAnswer: TakeAnswer;
 }
 
 const notFound = (): AppError => new AppError('GIFT_NOT_FOUND', 'No such gift');
@@ -94,10 +104,11 @@ class GiftTable implements Gifts {
   }
 
   async prepare(request: GiftRequest, proofId: string, authProof: AuthProof): Promise<GiftPreparation> {
-    const { sharedRooms, proofs, mayHaveWallet } = this.#deps;
+    const { sharedRooms, proofs, mayHaveWallet, wallet } = this.#deps;
     const { giver, recipient, roomId, amountMinor, currency } = request;
     this.#check(request);
     const { isEncrypted, members } = await sharedRooms.requireShared([giver, ...(recipient === undefined ? [] : [recipient])], roomId, { askAnew: request.type === 'group' });
+    await wallet.lookAhead(this.#funding(request));
     const proof = authProof === undefined ? undefined : await proofs.prove(giver, { id: proofId, amountMinor, currency, recipient: recipientOf(request) }, authProof);
     return {
       roomEncrypted: roomId !== undefined && isEncrypted,
@@ -107,7 +118,7 @@ class GiftTable implements Gifts {
     };
   }
 
-  async create(tx: Transaction, request: GiftRequest, { roomEncrypted, members, proof }: GiftPreparation): Promise<Gift> {
+  async create(tx: Transaction, request: GiftRequest, { roomEncrypted, members, proof }: GiftPreparation): Promise<BegunGift> {
     const { wallet, clock, policy, queue } = this.#deps;
     const { giver, amountMinor, currency, count, distribution } = request;
     await wallet.requireMaySend(giver, request, tx);
@@ -121,6 +132,7 @@ class GiftTable implements Gifts {
       roomEncrypted,
       opened: 0,
       status: 'pending_authorization',
+      error: undefined,
       lifetimeMs: request.lifetimeMs ?? policy.lifetimeMs,
       createdAt: now,
       expiresAt: now + policy.confirmMs,
@@ -130,37 +142,51 @@ class GiftTable implements Gifts {
     if (proof === undefined) {
       this.#tell(tx, gift);
       queue.enqueue(tx, expiryJob(gift));
-      return gift;
+      return { gift, moved: undefined };
     }
     await proof.spend(tx);
-    return this.#fund(tx, gift);
+    return this.#fund(tx, gift, proof.ticket);
   }
 
   async confirm(giver: UserId, id: string, authProof: AuthProof): Promise<GiftWithShares> {
-    const { database, proofs } = this.#deps;
+    const { database, proofs, wallet } = this.#deps;
     const offered = this.#requireConfirmable(await findGift(database, id), giver);
     if (authProof === undefined) throw mfaRequired(await requireProof(proofs, giver), { gift_id: id, status: offered.status });
     const proof = await proofs.prove(giver, { id, amountMinor: offered.amountMinor, currency: offered.currency, recipient: recipientOf(offered) }, authProof);
-    return database.inTransaction(async (tx) => {
+    await wallet.lookAhead(this.#funding(offered));
+    const begun = await database.inTransaction(async (tx) => {
       const gift = this.#requireConfirmable(await lockGift(tx, id), giver);
       await proof.spend(tx);
-      if (gift.recipient !== undefined) await this.#deps.wallet.requireMayReceive(gift.recipient, tx);
-      return { gift: await this.#fund(tx, gift), opened: [] };
+      if (gift.recipient !== undefined) await wallet.requireMayReceive(gift.recipient, tx);
+      return this.#fund(tx, gift, proof.ticket);
     });
+    return { gift: await this.finish(begun), opened: [] };
+  }
+
+  async finish({ gift, moved }: BegunGift): Promise<Gift> {
+    const { wallet, database } = this.#deps;
+    if (moved === undefined || moved.settled) return gift;
+    await wallet.finish(moved);
+    const now = (await findGift(database, gift.id))!;
+    if (now.error !== undefined) throw refusalOf(now.error, { gift_id: now.id, status: now.status });
+    return now;
   }
 
   async open(userId: UserId, id: string): Promise<GiftWithShares & { readonly share: OpenedShare }> {
-    const { database, sharedRooms } = this.#deps;
+    const { database, sharedRooms, wallet } = this.#deps;
     const offered = await this.#requireVisible(await findGift(database, id), userId);
     if (!(await this.#mayOpen(offered, userId))) throw notFound();
     if (offered.type === 'group') await sharedRooms.requireShared([userId], offered.roomId);
-    return database.inTransaction(async (tx) => {
+    await wallet.lookAhead({ from: { gift: id }, to: { user: userId }, amountMinor: 1, currency: offered.currency });
+    const { moved, ...taken } = await database.inTransaction(async (tx) => {
       const gift = (await lockGift(tx, id))!;
       if (await hasOpened(tx, id, userId)) throw new AppError('ALREADY_OPENED', 'You have already opened this gift');
       if (gift.status === 'fully_opened') throw new AppError('GIFT_EMPTY', 'Gift has already been fully opened');
       if (gift.status === 'expired' || this.#isOver(gift)) throw expired();
       return this.#takeNext(tx, gift, userId);
     });
+    await wallet.finish(moved);
+    return taken;
   }
 
   async get(userId: UserId, id: string): Promise<GiftWithShares> {
@@ -177,7 +203,7 @@ class GiftTable implements Gifts {
   async expire(tx: Transaction, id: string): Promise<void> {
     const { wallet, events, clock } = this.#deps;
     const gift = await lockGift(tx, id);
-    if (gift === undefined || !this.#isOver(gift) || ['fully_opened', 'expired'].includes(gift.status)) return;
+    if (gift === undefined || !this.#isOver(gift) || ['processing', 'fully_opened', 'expired', 'failed'].includes(gift.status)) return;
     await this.#save(tx, gift, { ...gift, status: next(gift, 'expire') });
     if (gift.status === 'pending_authorization') return;
     const { giver, currency, roomId } = gift;
@@ -218,25 +244,49 @@ class GiftTable implements Gifts {
   /** Nobody but the giver knows of a gift that is not confirmed. @throws AppError GIFT_NOT_FOUND */
   async #requireVisible(gift: Gift | undefined, userId: UserId): Promise<Gift> {
     if (gift === undefined) throw notFound();
-    if (gift.giver === userId && gift.status === 'pending_authorization') return gift;
-    if (gift.status === 'pending_authorization' || !(gift.giver === userId || (await this.#mayOpen(gift, userId)))) throw notFound();
+    const isSecret = ['pending_authorization', 'processing', 'failed'].includes(gift.status);
+    if (gift.giver === userId && isSecret) return gift;
+    if (isSecret || !(gift.giver === userId || (await this.#mayOpen(gift, userId)))) throw notFound();
     return gift;
   }
 
-  /** The money goes into escrow, and the gift into the room. */
-  async #fund(tx: Transaction, gift: Gift): Promise<Gift> {
-    const { wallet, events, queue, clock } = this.#deps;
+  /** As the wallet is asked beforehand: whoever gets it is looked at as one who is sent the money. */
+  #funding({ giver, recipient, amountMinor, currency }: Pick<Gift, 'giver' | 'recipient' | 'amountMinor' | 'currency'>) {
+    return { from: { user: giver }, to: recipient === undefined ? { gift: '' } : { user: recipient }, amountMinor, currency };
+  }
+
+  /** The money goes into escrow, or a wallet service is told to put it there. */
+  async #fund(tx: Transaction, gift: Gift, proof: MovementProof | undefined): Promise<BegunGift> {
+    const { wallet } = this.#deps;
     const { id, giver, amountMinor, currency, message, roomId } = gift;
+    const moved = await wallet.transfer(tx, { from: { user: giver }, to: { gift: id }, amountMinor, currency, code: 'gift', ref: id, note: message, roomId, proof });
+    if (moved.settled) return { gift: await this.#activate(tx, gift, { ...gift, status: next(gift, 'confirm') }, moved.txnId), moved };
+    const processing: Gift = { ...gift, status: next(gift, 'process') };
+    await this.#save(tx, gift, processing);
+    return { gift: processing, moved };
+  }
+
+  /** The money is in escrow: the gift appears in the room. */
+  async #activate(tx: Transaction, before: Gift, gift: Gift, txnId: string): Promise<Gift> {
+    const { events, queue, clock } = this.#deps;
     const now = clock.now();
-    const active: Gift = { ...gift, status: next(gift, 'confirm'), expiresAt: now + gift.lifetimeMs };
-    await this.#save(tx, gift, active);
-    const txnId = settledId(await wallet.transfer(tx, { from: { user: giver }, to: { gift: id }, amountMinor, currency, code: 'gift', ref: id, note: message, roomId }));
+    const active: Gift = { ...gift, expiresAt: now + gift.lifetimeMs };
+    await this.#save(tx, before, active);
     for (const event of giftEvents(active, txnId, await this.#isHidden(tx, gift), now)) events.emit(tx, event);
     queue.enqueue(tx, expiryJob(active));
     return active;
   }
 
-  async #takeNext(tx: Transaction, gift: Gift, userId: UserId): Promise<GiftWithShares & { readonly share: OpenedShare }> {
+  readonly takeAnswer: TakeAnswer = async (tx, { code, ref, outcome }) => {
+    // What came out of the escrow was told when it was taken.
+    if (code !== 'gift') return;
+    const gift = await lockGift(tx, ref);
+    if (gift?.status !== 'processing') throw new Error(`the wallet answers to the gift ${ref}, which does not wait for it`);
+    if ('refused' in outcome) await this.#save(tx, gift, { ...gift, status: next(gift, 'fail'), error: { code: outcome.refused.code, message: outcome.refused.message } });
+    else await this.#activate(tx, gift, { ...gift, status: next(gift, 'fund') }, outcome.txnId);
+  };
+
+  async #takeNext(tx: Transaction, gift: Gift, userId: UserId): Promise<GiftWithShares & { readonly share: OpenedShare; readonly moved: Moved }> {
     const { wallet, events, clock, activation } = this.#deps;
     const now = clock.now();
     await wallet.requireMayReceive(userId, tx);
@@ -245,14 +295,14 @@ class GiftTable implements Gifts {
     const taken = { ...gift, opened: gift.opened + 1, status: next(gift, gift.opened + 1 === gift.count ? 'open_last' : 'open') };
     await this.#save(tx, gift, taken);
     const { currency, roomId, message, giver } = gift;
-    await wallet.transfer(tx, { from: { gift: gift.id }, to: { user: userId }, amountMinor: free.amountMinor, currency, code: 'gift_share', ref: gift.id, note: message, roomId, shownFrom: giver });
+    const moved = await wallet.transfer(tx, { from: { gift: gift.id }, to: { user: userId }, amountMinor: free.amountMinor, currency, code: 'gift_share', ref: gift.id, note: message, roomId, shownFrom: giver });
     const share: OpenedShare = { ...free, openedBy: userId, openedAt: now };
     const opened = await listOpened(tx, gift.id);
     const hidden = await this.#isHidden(tx, gift);
     for (const event of openedEvents(taken, share, opened, hidden)) events.emit(tx, event);
     if (gift.recipient === undefined) this.#deps.notices.publish(tx, openerNotice(taken, share));
     await activation.send(tx, { from: giver, to: userId, amountMinor: free.amountMinor, currency, roomId, hidden });
-    return { gift: taken, opened, share };
+    return { gift: taken, opened, share, moved };
   }
 
   async #isHidden(tx: Transaction, { roomId, roomEncrypted }: Gift): Promise<boolean> {
@@ -261,7 +311,7 @@ class GiftTable implements Gifts {
 
   async #save(tx: Transaction, from: Gift, gift: Gift): Promise<void> {
     if (!(await moveGift(tx, from, gift))) throw new AppError('INVALID_STATE_TRANSITION', 'The gift has changed meanwhile');
-    this.#tell(tx, gift, from.status === 'pending_authorization' && gift.status === 'expired');
+    this.#tell(tx, gift, (from.status === 'pending_authorization' && gift.status === 'expired') || ['pending_authorization', 'processing', 'failed'].includes(gift.status));
   }
 
   /** Devices of the giver and the recipient. Of one that was never confirmed only the giver knows. */

@@ -18,6 +18,8 @@ interface GiftRow {
   opened: number;
   message: string | null;
   status: GiftStatus;
+  error_code: string | null;
+  error_message: string | null;
   lifetime_ms: number;
   created_at: number;
   expires_at: number;
@@ -44,6 +46,7 @@ const fromRow = (row: GiftRow): Gift => ({
   opened: row.opened,
   message: row.message ?? undefined,
   status: row.status,
+  error: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? '' },
   lifetimeMs: row.lifetime_ms,
   createdAt: row.created_at,
   expiresAt: row.expires_at,
@@ -64,6 +67,8 @@ export async function insertGift(tx: Transaction, gift: Gift, shares: readonly n
     opened: gift.opened,
     message: gift.message ?? null,
     status: gift.status,
+    error_code: null,
+    error_message: null,
     lifetime_ms: gift.lifetimeMs,
     created_at: gift.createdAt,
     expires_at: gift.expiresAt,
@@ -90,8 +95,8 @@ export async function isGiftMember(db: Queryable, giftId: string, userId: UserId
 }
 
 /** False when the gift is not in state `from` any more. */
-export async function moveGift(tx: Transaction, from: Gift, { id, status, opened, expiresAt }: Gift): Promise<boolean> {
-  return (await tx.sql('gift').where({ id, status: from.status, opened: from.opened }).update({ status, opened, expires_at: expiresAt })) === 1;
+export async function moveGift(tx: Transaction, from: Gift, { id, status, error, opened, expiresAt }: Gift): Promise<boolean> {
+  return (await tx.sql('gift').where({ id, status: from.status, opened: from.opened }).update({ status, error_code: error?.code ?? null, error_message: error?.message ?? null, opened, expires_at: expiresAt })) === 1;
 }
 
 /** The next share that nobody has. The gift must be locked. */
@@ -133,16 +138,24 @@ export async function auditGifts(db: Queryable): Promise<Break[]> {
       SELECT g.id, g.count, s.shares, g.amount, s.total, g.opened, s.taken FROM gift g LEFT JOIN (${shares}) AS s ON s.gift_id = g.id
       WHERE COALESCE(s.shares, 0) <> g.count OR COALESCE(s.total, 0) <> g.amount OR COALESCE(s.taken, 0) <> g.opened`)),
     ...(await breaksOf(db, 'the state of a gift is what was opened', `
-      SELECT id, status, opened, count FROM gift WHERE (status = 'fully_opened') <> (opened = count) OR (status IN ('active', 'pending_authorization') AND opened > 0) OR (status = 'partially_opened' AND opened = 0)`)),
+      SELECT id, status, opened, count FROM gift WHERE (status = 'fully_opened') <> (opened = count) OR (status IN ('active', 'pending_authorization', 'processing', 'failed') AND opened > 0) OR (status = 'partially_opened' AND opened = 0)`)),
     ...(await breaksOf(db, 'the escrow of a gift holds what nobody has opened, and nothing when it is over', `
       SELECT g.id, g.status, s.left_over, a.cr_posted - a.dr_posted AS held FROM gift g JOIN (${shares}) AS s ON s.gift_id = g.id
       LEFT JOIN ledger_account a ON a.kind = 'gift_escrow' AND a.owner = g.id
-      WHERE COALESCE(a.cr_posted - a.dr_posted, 0) <> CASE WHEN g.status IN ('active', 'partially_opened') THEN s.left_over ELSE 0 END
-         OR COALESCE(a.dr_pending, 0) <> 0 OR COALESCE(a.cr_pending, 0) <> 0 OR (a.id IS NOT NULL AND a.currency <> g.currency)`)),
+      WHERE g.id NOT IN (SELECT ref FROM wallet_instruction WHERE code = 'gift') AND (COALESCE(a.cr_posted - a.dr_posted, 0) <> CASE WHEN g.status IN ('active', 'partially_opened') THEN s.left_over ELSE 0 END
+         OR COALESCE(a.dr_pending, 0) <> 0 OR COALESCE(a.cr_pending, 0) <> 0 OR (a.id IS NOT NULL AND a.currency <> g.currency))`)),
     ...(await breaksOf(db, 'each opened share was paid to its opener, once', `
       SELECT s.gift_id, s.n, s.opened_by, COUNT(t.id) AS payments FROM gift_share s
       LEFT JOIN ledger_account a ON a.kind = 'wallet' AND a.owner = s.opened_by
       LEFT JOIN ledger_transfer t ON t.ref = s.gift_id AND t.code = 'gift_share' AND t.credit = a.id AND t.amount = s.amount
-      WHERE s.opened_by IS NOT NULL GROUP BY s.gift_id, s.n, s.opened_by HAVING COUNT(DISTINCT t.id) <> 1`)),
+      WHERE s.opened_by IS NOT NULL AND s.gift_id NOT IN (SELECT ref FROM wallet_instruction WHERE code = 'gift') GROUP BY s.gift_id, s.n, s.opened_by HAVING COUNT(DISTINCT t.id) <> 1`)),
+    ...(await breaksOf(db, 'a gift in the hands of a wallet service stands where the service left it', `
+      SELECT g.id, g.status, i.state, o.shares, o.returned FROM gift g JOIN wallet_instruction i ON i.ref = g.id AND i.code = 'gift'
+      LEFT JOIN (SELECT ref, SUM(CASE code WHEN 'gift_share' THEN 1 ELSE 0 END) AS shares, SUM(CASE code WHEN 'gift_return' THEN 1 ELSE 0 END) AS returned FROM wallet_instruction WHERE code IN ('gift_share', 'gift_return') GROUP BY ref) AS o ON o.ref = g.id
+      WHERE COALESCE(o.shares, 0) <> g.opened OR COALESCE(o.returned, 0) <> CASE g.status WHEN 'expired' THEN 1 ELSE 0 END
+        OR NOT ((g.status = 'processing' AND i.state = 'open') OR (g.status = 'failed' AND i.state = 'refused') OR (g.status IN ('active', 'partially_opened', 'fully_opened', 'expired') AND i.state = 'done'))`)),
+    ...(await breaksOf(db, 'every instruction for a gift is of one of them, and its escrow is filled once', `
+      SELECT i.ref, COUNT(*) AS instructions FROM wallet_instruction i LEFT JOIN gift g ON g.id = i.ref WHERE i.code IN ('gift', 'gift_share', 'gift_return') GROUP BY i.ref
+      HAVING COUNT(DISTINCT g.id) <> 1 OR SUM(CASE i.code WHEN 'gift' THEN 1 ELSE 0 END) <> 1`)),
   ];
 }

@@ -28,7 +28,7 @@ interface CreateBody {
 
 /** Specification section 7.5.2. */
 function giftView({ gift, opened }: GiftWithShares): Record<string, unknown> {
-  const { id, status, type, giver, recipient, roomId, amountMinor, currency, count, message, createdAt, expiresAt } = gift;
+  const { id, status, error, type, giver, recipient, roomId, amountMinor, currency, count, message, createdAt, expiresAt } = gift;
   const shareView = (share: OpenedShare): object => ({ user_id: share.openedBy, amount: amountNumber(share.amountMinor, currency), opened_at: isoTime(share.openedAt) });
   return {
     gift_id: id,
@@ -42,6 +42,7 @@ function giftView({ gift, opened }: GiftWithShares): Record<string, unknown> {
     count,
     remaining: count - gift.opened,
     opened_by: opened.map(shareView),
+    ...(error === undefined ? {} : { error_code: error.code, error_message: error.message }),
     ...(message === undefined ? {} : { message }),
     ...(roomId === undefined ? {} : { room_id: roomId }),
     timestamp: isoTime(createdAt),
@@ -81,8 +82,10 @@ function createRoute({ gifts, idempotency, clock }: GiftRoutesDependencies) {
       {
         prepare: () => gifts.prepare(wanted, key, authProof),
         work: async (tx, preparation) => {
-          const gift = await gifts.create(tx, wanted, preparation);
+          const begun = await gifts.create(tx, wanted, preparation);
+          const { gift, moved } = begun;
           const view = giftView({ gift, opened: [] });
+          if (moved?.settled === false) return { ...answer(view), later: async () => answer(giftView({ gift: await gifts.finish(begun), opened: [] })) };
           if (gift.status !== 'pending_authorization') return answer(view);
           const { methods } = preparation;
           return answer({ ...view, available_methods: methods, ...errorBody(mfaRequired(methods, { gift_id: gift.id, status: gift.status }), clock.now(), request.requestId) }, 402);

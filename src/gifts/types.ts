@@ -15,6 +15,8 @@ export interface Gift extends Money {
   readonly opened: number;
   readonly message: string | undefined;
   readonly status: GiftStatus;
+  /** Why the wallet service refused it. */
+  readonly error: { readonly code: string; readonly message: string } | undefined;
   /** How long it can be opened once it is active. */
   readonly lifetimeMs: number;
   readonly createdAt: number;

@@ -1,13 +1,13 @@
 import type { Database, Transaction } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
-import { AppError, errorStatus, type ErrorCode } from '../kernel/errors.ts';
+import { AppError } from '../kernel/errors.ts';
 import { exponentOf } from '../kernel/money.ts';
 import { nothingEnrolled, readEvidence, type ChallengeAnswer, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../mfa/index.ts';
 import { requireConcerned, requireMaySpend, type PayerSession } from './gate.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { findPayment, hasPaid, lockPayment } from './repo.ts';
 import { sandboxOutcome } from './sandbox.ts';
-import { isRefusal } from '../wallet/index.ts';
+import { isRefusal, refusalOf } from '../wallet/index.ts';
 import type { Settlement } from './settlement.ts';
 import type { Payment } from './types.ts';
 
@@ -57,9 +57,7 @@ const theClock = { kind: 'system', id: 'expiry' };
 const termsOf = ({ id, amountMinor, currency, miniappId }: Payment): PaymentTerms => ({ kind: 'payment', id, amountMinor, currency, exponent: exponentOf(currency), recipient: miniappId });
 
 /** What the payment ended with. Without what the wallet said of balance and limits: the paying app may see this answer. */
-class PaymentRefused extends AppError {}
-const refusedWith = ({ id, status, endedAt, createdAt }: Payment, code: ErrorCode, message: string): PaymentRefused => new PaymentRefused(code, message, { details: { payment_id: id, status, failed_at: isoTime(endedAt ?? createdAt) } });
-const asErrorCode = (code: string): ErrorCode => (Object.hasOwn(errorStatus, code) ? (code as ErrorCode) : 'PAYMENT_FAILED');
+const refusedWith = ({ id, status, error, endedAt, createdAt }: Payment): AppError => refusalOf(error!, { payment_id: id, status, failed_at: isoTime(endedAt ?? createdAt) });
 
 class AuthorizationDesk implements Authorization {
   readonly #deps: AuthorizationDependencies;
@@ -161,16 +159,18 @@ class AuthorizationDesk implements Authorization {
       await proof.spend(tx);
       return payment;
     };
-    try {
-      await settlement.lookAhead((await findPayment(database, id))!);
-      const paid = await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx), proof.ticket)));
-      if (paid.error !== undefined) throw refusedWith(paid, asErrorCode(paid.error.code), paid.error.message);
-      return paid;
-    } catch (error) {
-      if (!isRefusal(error) || error instanceof PaymentRefused) throw error;
-      const failed = await database.inTransaction(async (tx) => settlement.fail(tx, await locked(tx), error));
-      throw refusedWith(failed, error.code, error.message);
-    }
+    const begin = async (): Promise<Payment> => {
+      try {
+        await settlement.lookAhead((await findPayment(database, id))!);
+        return await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx), proof.ticket)));
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        return database.inTransaction(async (tx) => settlement.fail(tx, await locked(tx), error));
+      }
+    };
+    const payment = await begin();
+    if (payment.error !== undefined) throw refusedWith(payment);
+    return payment;
   }
 }
 

@@ -1,10 +1,10 @@
 import type { Database, Transaction } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { AppError, errorStatus, type ErrorCode } from '../kernel/errors.ts';
+import { AppError } from '../kernel/errors.ts';
 import { newId, type MiniAppId } from '../kernel/ids.ts';
 import { amountNumber } from '../kernel/money.ts';
 import type { AuditRecord } from '../security/audit/index.ts';
-import type { Moved, TakeAnswer, Wallet } from '../wallet/index.ts';
+import { refusalOf, type Moved, type TakeAnswer, type Wallet } from '../wallet/index.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { findRefund, findRefundByInstruction, insertRefund, settleRefund } from './refund-repo.ts';
 import { findPayment, lockPayment } from './repo.ts';
@@ -96,7 +96,7 @@ class RefundDesk implements Refunds {
     const { wallet, database } = this.#deps;
     await wallet.finish(moved);
     const refund = (await findRefund(database, refundId))!;
-    if (refund.error !== undefined) throw asMerchantsLack(new AppError(asErrorCode(refund.error.code), refund.error.message, { details: { refund_id: refundId, payment_id: refund.paymentId, status: 'failed' } }));
+    if (refund.error !== undefined) throw asMerchantsLack(refusalOf(refund.error, { refund_id: refundId, payment_id: refund.paymentId, status: 'failed' }));
     return { payment: (await findPayment(database, refund.paymentId))!, refund };
   }
 
@@ -134,7 +134,5 @@ class RefundDesk implements Refunds {
     }
   }
 }
-
-const asErrorCode = (code: string): ErrorCode => (Object.hasOwn(errorStatus, code) ? (code as ErrorCode) : 'PAYMENT_FAILED');
 
 export const createRefunds = (deps: RefundsDependencies): Refunds => new RefundDesk(deps);

@@ -39,7 +39,7 @@ export function transferContent(transfer: Transfer, hidden: boolean, now: number
 export const transferEvents = (transfer: Transfer, hidden: boolean, now: number, types: readonly string[]): OutboundEvent[] =>
   placesOf(transfer).flatMap((place) => types.map((type, n) => ({ place, speaker: 'payments' as const, type, content: transferContent(transfer, hidden, now), ...(n === 0 ? { remember: transfer.id } : {}) })));
 
-type Outcome = Exclude<TransferStatus, 'pending_authorization' | 'pending_recipient_acceptance'>;
+type Outcome = Extract<TransferStatus, 'completed' | 'rejected' | 'cancelled' | 'expired'>;
 const outcomes: Readonly<Record<Outcome, { readonly at: string; readonly visual: object }>> = {
   completed: { at: 'accepted_at', visual: { icon: '✓', color: 'green', status_text: 'Accepted' } },
   rejected: { at: 'rejected_at', visual: { icon: '✗', color: 'red', status_text: 'Declined' } },

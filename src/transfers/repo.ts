@@ -17,6 +17,11 @@ interface TransferRow {
   status: TransferStatus;
   acceptance_required: number;
   txn_id: string | null;
+  by_service: number;
+  service_txn_id: string | null;
+  next_status: TransferStatus | null;
+  error_code: string | null;
+  error_message: string | null;
   reason: string | null;
   created_at: number;
   expires_at: number | null;
@@ -34,11 +39,28 @@ const fromRow = (row: TransferRow): Transfer => ({
   roomEncrypted: row.room_encrypted === 1,
   status: row.status,
   acceptanceRequired: row.acceptance_required === 1,
-  txnId: row.txn_id ?? undefined,
+  txnId: row.txn_id ?? row.service_txn_id ?? undefined,
+  byService: row.by_service === 1,
+  nextStatus: row.next_status ?? undefined,
+  error: row.error_code === null ? undefined : { code: row.error_code, message: row.error_message ?? '' },
   reason: row.reason ?? undefined,
   createdAt: row.created_at,
   expiresAt: row.expires_at ?? undefined,
   settledAt: row.settled_at ?? undefined,
+});
+
+/** What changes in the life of a transfer. */
+const stateOf = ({ status, txnId, byService, nextStatus, error, reason, expiresAt, settledAt }: Transfer) => ({
+  status,
+  txn_id: byService ? null : (txnId ?? null),
+  by_service: byService ? 1 : 0,
+  service_txn_id: byService ? (txnId ?? null) : null,
+  next_status: nextStatus ?? null,
+  error_code: error?.code ?? null,
+  error_message: error?.message ?? null,
+  reason: reason ?? null,
+  expires_at: expiresAt ?? null,
+  settled_at: settledAt ?? null,
 });
 
 export async function insertTransfer(tx: Transaction, transfer: Transfer): Promise<void> {
@@ -51,13 +73,9 @@ export async function insertTransfer(tx: Transaction, transfer: Transfer): Promi
     note: transfer.note ?? null,
     room_id: transfer.roomId ?? null,
     room_encrypted: transfer.roomEncrypted ? 1 : 0,
-    status: transfer.status,
     acceptance_required: transfer.acceptanceRequired ? 1 : 0,
-    txn_id: transfer.txnId ?? null,
-    reason: transfer.reason ?? null,
     created_at: transfer.createdAt,
-    expires_at: transfer.expiresAt ?? null,
-    settled_at: transfer.settledAt ?? null,
+    ...stateOf(transfer),
   };
   await tx.sql('p2p_transfer').insert(row);
 }
@@ -75,8 +93,9 @@ export async function lockTransfer(tx: Transaction, id: string): Promise<Transfe
 
 /** Writes where the transfer stands now; its terms are never written again. False when it is not in state `from` any more. */
 export async function moveTransfer(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<boolean> {
-  const { id, status, txnId, reason, expiresAt, settledAt } = transfer;
-  const rows = await runSql(tx, 'UPDATE p2p_transfer SET status = ?, txn_id = ?, reason = ?, expires_at = ?, settled_at = ? WHERE id = ? AND status = ? RETURNING id', [status, txnId ?? null, reason ?? null, expiresAt ?? null, settledAt ?? null, id, from]);
+  const state = stateOf(transfer);
+  const changed = Object.keys(state).map((column) => `${column} = ?`).join(', ');
+  const rows = await runSql(tx, `UPDATE p2p_transfer SET ${changed} WHERE id = ? AND status = ? RETURNING id`, [...Object.values(state), transfer.id, from]);
   return rows.length === 1;
 }
 
@@ -84,13 +103,27 @@ export async function moveTransfer(tx: Transaction, from: TransferStatus, transf
 export async function auditTransfers(db: Queryable): Promise<Break[]> {
   const where = (wrong: string): string => `
     SELECT p.id, p.status, t.kind, e.kind AS ended_by FROM p2p_transfer p LEFT JOIN ledger_transfer t ON t.id = p.txn_id LEFT JOIN ledger_transfer e ON e.pending_id = t.id
-    WHERE ${wrong}`;
+    WHERE p.by_service = 0 AND (${wrong})`;
   return [
     ...(await breaksOf(db, 'a transfer has money in the ledger exactly when it was confirmed', where(`(p.status IN ('completed', 'pending_recipient_acceptance', 'rejected') AND t.id IS NULL) OR (p.status = 'pending_authorization' AND t.id IS NOT NULL)`))),
     ...(await breaksOf(db, 'the money of a transfer is where its state says', where(`t.id IS NOT NULL AND NOT (
       (p.status = 'completed' AND ((p.acceptance_required = 0 AND t.kind = 'single') OR (p.acceptance_required = 1 AND t.kind = 'pending' AND COALESCE(e.kind, '') = 'post')))
       OR (p.status = 'pending_recipient_acceptance' AND t.kind = 'pending' AND e.id IS NULL)
       OR (p.status IN ('cancelled', 'rejected', 'expired') AND t.kind = 'pending' AND COALESCE(e.kind, '') = 'void'))`))),
+    ...(await breaksOf(db, 'a transfer in the hands of a wallet service stands where the service left it', `
+      SELECT p.id, p.status, p.next_status, p.service_txn_id, i.kind, i.state, e.kind AS ended_by, e.state AS ended FROM p2p_transfer p
+      LEFT JOIN wallet_instruction i ON i.ref = p.id AND i.code = 'p2p' AND i.hold_id IS NULL LEFT JOIN wallet_instruction e ON e.hold_id = i.id
+      WHERE p.by_service = 1 AND NOT (i.id IS NOT NULL AND COALESCE(i.txn_id, '') = COALESCE(p.service_txn_id, '') AND (
+        (p.status = 'processing' AND p.next_status IN ('completed', 'pending_recipient_acceptance') AND i.state = 'open' AND e.id IS NULL)
+        OR (p.status = 'processing' AND i.kind = 'hold' AND i.state = 'done' AND e.state = 'open' AND e.kind = CASE p.next_status WHEN 'completed' THEN 'capture' ELSE 'release' END)
+        OR (p.status = 'failed' AND i.state = 'refused')
+        OR (p.status = 'completed' AND p.acceptance_required = 0 AND i.kind = 'transfer' AND i.state = 'done')
+        OR (p.status = 'completed' AND p.acceptance_required = 1 AND i.kind = 'hold' AND e.kind = 'capture' AND e.state = 'done')
+        OR (p.status = 'pending_recipient_acceptance' AND i.kind = 'hold' AND i.state = 'done' AND e.id IS NULL)
+        OR (p.status IN ('cancelled', 'rejected', 'expired') AND i.kind = 'hold' AND e.kind = 'release' AND e.state = 'done')))`)),
+    ...(await breaksOf(db, 'every instruction for a transfer is of one of them, once', `
+      SELECT i.ref, COUNT(*) AS instructions FROM wallet_instruction i LEFT JOIN p2p_transfer p ON p.id = i.ref AND p.by_service = 1
+      WHERE i.code = 'p2p' AND i.hold_id IS NULL GROUP BY i.ref HAVING COUNT(*) <> 1 OR COUNT(p.id) <> 1`)),
     ...(await breaksOf(db, 'the ledger booked the terms of the transfer', `
       SELECT p.id, p.amount, t.amount AS booked, d.owner AS debited, c.owner AS credited FROM p2p_transfer p JOIN ledger_transfer t ON t.id = p.txn_id
       JOIN ledger_account d ON d.id = t.debit JOIN ledger_account c ON c.id = t.credit

@@ -20,8 +20,8 @@ interface InitiateBody {
   idempotency_key: string;
 }
 
-/** Money comes back in the same transaction that ends a transfer: it is there already. */
-const refundOf = (transfer: Transfer): object => (transfer.txnId === undefined ? {} : { refund_initiated: true, refund_expected_at: isoTime(transfer.settledAt ?? 0) });
+/** Money that was held comes back; with the embedded ledger it is there already. */
+const refundOf = ({ txnId, settledAt }: Transfer): object => (txnId === undefined ? {} : { refund_initiated: true, ...(settledAt === undefined ? {} : { refund_expected_at: isoTime(settledAt) }) });
 
 /** When it ended, under the name that its end has. */
 function endView({ status, settledAt, acceptanceRequired }: Transfer): object {
@@ -32,7 +32,7 @@ function endView({ status, settledAt, acceptanceRequired }: Transfer): object {
 
 /** Specification sections 7.2.3 to 7.2.9. */
 function transferView(transfer: Transfer, walletIds: { readonly payer?: string | undefined; readonly payee?: string | undefined } = {}): Record<string, unknown> {
-  const { id, status, acceptanceRequired, amountMinor, currency, payer, payee, note, roomId, reason, txnId, createdAt, expiresAt } = transfer;
+  const { id, status, acceptanceRequired, amountMinor, currency, payer, payee, note, roomId, reason, error, txnId, createdAt, expiresAt } = transfer;
   const party = (userId: string, walletId: string | undefined): object => ({ user_id: userId, ...(walletId === undefined ? {} : { wallet_id: walletId }) });
   return {
     transfer_id: id,
@@ -46,6 +46,7 @@ function transferView(transfer: Transfer, walletIds: { readonly payer?: string |
     ...(roomId === undefined ? {} : { room_id: roomId }),
     ...(txnId === undefined ? {} : { txn_id: txnId }),
     ...(reason === undefined ? {} : { reason }),
+    ...(error === undefined ? {} : { error_code: error.code, error_message: error.message }),
     timestamp: isoTime(createdAt),
     ...(expiresAt === undefined ? {} : { expires_at: isoTime(expiresAt) }),
     ...endView(transfer),

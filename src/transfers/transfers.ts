@@ -7,7 +7,7 @@ import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
-import { mfaRequired, requireProof, settledId, type ActivationNotice, type ReleaseOutcome, type TermsProof, type Wallet } from '../wallet/index.ts';
+import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type Moved, type MovementProof, type ReleaseOutcome, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { statusEvents, transferEvents, transferNotices } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
 import { transferMachine, type TransferCommand, type TransferStatus } from './machine.ts';
@@ -50,6 +50,8 @@ export interface TransferRequest extends Money {
 export interface Preparation {
   readonly roomEncrypted: boolean;
   readonly methods: readonly string[];
+  /** As a wallet service wants it; undefined: our own policy says. */
+  readonly acceptanceRequired: boolean | undefined;
 }
 
 export interface Transfers {
@@ -74,10 +76,21 @@ export interface Transfers {
   findEventId(userId: UserId, transfer: Transfer): Promise<string | undefined>;
   /** Part of a job: ends a transfer whose time is over, and does nothing to any other. */
   expire(tx: Transaction, id: string): Promise<void>;
+  /** The wallet service's answer. */
+  readonly takeAnswer: TakeAnswer;
+}
+
+/** What a transaction has begun: with a wallet service its end is still to come. */
+interface Begun {
+  readonly transfer: Transfer;
+  readonly moved: Moved | undefined;
 }
 
 type Role = 'payer' | 'payee';
 type FinalStatus = Extract<TransferStatus, 'completed' | ReleaseOutcome>;
+
+/** The answer of the wallet service that leads to what was meant. */
+const settledBy: Readonly<Partial<Record<TransferStatus, TransferCommand>>> = { completed: 'settle_complete', pending_recipient_acceptance: 'settle_await_acceptance', rejected: 'settle_reject', cancelled: 'settle_cancel', expired: 'settle_expire' };
 
 const notFound = (): AppError => new AppError('TRANSFER_NOT_FOUND', 'No such transfer');
 const isOver = ({ expiresAt }: Transfer, now: number): boolean => expiresAt !== undefined && now >= expiresAt;
@@ -101,21 +114,22 @@ class TransferDesk implements Transfers {
     this.#deps = deps;
   }
 
-  async prepare({ payer, payee, roomId }: TransferRequest): Promise<Preparation> {
-    const { sharedRooms, proofs, mayHaveWallet } = this.#deps;
+  async prepare({ payer, payee, roomId, amountMinor, currency }: TransferRequest): Promise<Preparation> {
+    const { sharedRooms, proofs, mayHaveWallet, wallet } = this.#deps;
     if (payer === payee) throw invalidField('recipient', 'is you');
     if (!mayHaveWallet(payee)) throw invalidField('recipient', 'is no user of this homeserver who can have a wallet');
     const { isEncrypted } = await sharedRooms.requireShared([payer, payee], roomId);
-    return { roomEncrypted: roomId !== undefined && isEncrypted, methods: await proofs.methodsOf(payer) };
+    const { acceptanceRequired } = await wallet.lookAhead({ from: { user: payer }, to: { user: payee }, amountMinor, currency });
+    return { roomEncrypted: roomId !== undefined && isEncrypted, methods: await proofs.methodsOf(payer), acceptanceRequired };
   }
 
-  async initiate(tx: Transaction, request: TransferRequest, { roomEncrypted }: Preparation): Promise<Transfer> {
+  async initiate(tx: Transaction, request: TransferRequest, { roomEncrypted, acceptanceRequired }: Preparation): Promise<Transfer> {
     const { wallet, queue, clock, policy } = this.#deps;
     await wallet.requireMaySend(request.payer, request, tx);
     await wallet.requireMayReceive(request.payee, tx);
     await wallet.requireFunds(request.payer, request, tx);
     const now = clock.now();
-    const transfer: Transfer = { ...request, id: newId('p2p'), roomEncrypted, status: 'pending_authorization', acceptanceRequired: this.#needsAcceptance(request), txnId: undefined, reason: undefined, createdAt: now, expiresAt: now + policy.confirmMs, settledAt: undefined };
+    const transfer: Transfer = { ...request, id: newId('p2p'), roomEncrypted, status: 'pending_authorization', acceptanceRequired: acceptanceRequired ?? this.#needsAcceptance(request), txnId: undefined, byService: false, nextStatus: undefined, error: undefined, reason: undefined, createdAt: now, expiresAt: now + policy.confirmMs, settledAt: undefined };
     await insertTransfer(tx, transfer);
     this.#tell(tx, transfer);
     queue.enqueue(tx, expiryJob(transfer));
@@ -123,35 +137,40 @@ class TransferDesk implements Transfers {
   }
 
   async confirm(payer: UserId, id: string, authProof: Readonly<Record<string, unknown>> | undefined): Promise<Transfer> {
-    const { database, clock, proofs } = this.#deps;
+    const { database, clock, proofs, wallet } = this.#deps;
     const offered = requireRole(await findTransfer(database, id), payer, 'payer');
     const command = (transfer: Transfer): TransferCommand => (transfer.acceptanceRequired ? 'await_acceptance' : 'complete');
     next(offered, command(offered), clock.now());
     if (authProof === undefined) throw mfaRequired(await requireProof(proofs, payer), { transfer_id: id, status: offered.status });
     const proof = await proofs.prove(payer, { id, amountMinor: offered.amountMinor, currency: offered.currency, recipient: offered.payee }, authProof);
-    return database.inTransaction(async (tx) => {
-      const transfer = requireRole(await lockTransfer(tx, id), payer, 'payer');
-      const status = next(transfer, command(transfer), clock.now());
-      await proof.spend(tx);
-      return this.#settleTerms(tx, transfer, status);
-    });
+    await wallet.lookAhead({ from: { user: payer }, to: { user: offered.payee }, amountMinor: offered.amountMinor, currency: offered.currency });
+    return this.#finish(
+      await database.inTransaction(async (tx) => {
+        const transfer = requireRole(await lockTransfer(tx, id), payer, 'payer');
+        const status = next(transfer, command(transfer), clock.now());
+        await proof.spend(tx);
+        return this.#settleTerms(tx, transfer, status, proof.ticket);
+      }),
+    );
   }
 
-  accept(payee: UserId, id: string): Promise<Transfer> {
+  async accept(payee: UserId, id: string): Promise<Transfer> {
     const { database, wallet } = this.#deps;
-    return database.inTransaction(async (tx) => {
-      const transfer = requireRole(await lockTransfer(tx, id), payee, 'payee');
-      await wallet.requireMayReceive(payee, tx);
-      return this.#end(tx, transfer, 'accept');
-    });
+    return this.#finish(
+      await database.inTransaction(async (tx) => {
+        const transfer = requireRole(await lockTransfer(tx, id), payee, 'payee');
+        await wallet.requireMayReceive(payee, tx);
+        return this.#end(tx, transfer, 'accept');
+      }),
+    );
   }
 
-  reject(payee: UserId, id: string, reason: string | undefined): Promise<Transfer> {
-    return this.#deps.database.inTransaction(async (tx) => this.#end(tx, requireRole(await lockTransfer(tx, id), payee, 'payee'), 'reject', reason));
+  async reject(payee: UserId, id: string, reason: string | undefined): Promise<Transfer> {
+    return this.#finish(await this.#deps.database.inTransaction(async (tx) => this.#end(tx, requireRole(await lockTransfer(tx, id), payee, 'payee'), 'reject', reason)));
   }
 
-  cancel(payer: UserId, id: string): Promise<Transfer> {
-    return this.#deps.database.inTransaction(async (tx) => this.#end(tx, requireRole(await lockTransfer(tx, id), payer, 'payer'), 'cancel'));
+  async cancel(payer: UserId, id: string): Promise<Transfer> {
+    return this.#finish(await this.#deps.database.inTransaction(async (tx) => this.#end(tx, requireRole(await lockTransfer(tx, id), payer, 'payer'), 'cancel')));
   }
 
   async get(userId: UserId, id: string): Promise<Transfer> {
@@ -176,16 +195,40 @@ class TransferDesk implements Transfers {
     return acceptance === 'always' || (acceptance === 'above' && amountMinor > acceptanceAbove * 10 ** exponentOf(currency));
   }
 
-  /** The proof is spent: the money goes over or is held, and both hear of it. */
-  async #settleTerms(tx: Transaction, transfer: Transfer, status: TransferStatus): Promise<Transfer> {
-    const { wallet, events, queue, clock, policy, activation, sharedRooms } = this.#deps;
+  readonly takeAnswer: TakeAnswer = async (tx, { kind, ref, outcome }) => {
+    const transfer = await lockTransfer(tx, ref);
+    if (transfer?.status !== 'processing' || transfer.nextStatus === undefined) throw new Error(`the wallet answers to the transfer ${ref}, which does not wait for it`);
+    const now = this.#deps.clock.now();
+    if ('refused' in outcome) {
+      const { code, message } = outcome.refused;
+      const failed: Transfer = { ...transfer, status: next(transfer, 'fail', now), nextStatus: undefined, error: { code, message }, settledAt: now };
+      return this.#save(tx, transfer.status, failed);
+    }
+    const status = next(transfer, settledBy[transfer.nextStatus]!, now);
+    if (kind === 'capture' || kind === 'release') await this.#conclude(tx, transfer, { ...transfer, status: status as FinalStatus, nextStatus: undefined, settledAt: now });
+    else await this.#confirmed(tx, transfer, { ...transfer, status, nextStatus: undefined, txnId: outcome.txnId });
+  };
+
+  /** The proof is spent: the money goes over or is held, and both hear of it; or a wallet service is told to do it. */
+  async #settleTerms(tx: Transaction, transfer: Transfer, status: TransferStatus, proof: MovementProof | undefined): Promise<Begun> {
+    const { wallet, clock } = this.#deps;
     const { payer, payee, amountMinor, currency, note, roomId } = transfer;
+    const movement = { from: { user: payer }, to: { user: payee }, amountMinor, currency, code: 'p2p' as const, ref: transfer.id, note, roomId, proof };
+    const moved = await (status === 'pending_recipient_acceptance' ? wallet.hold(tx, movement) : wallet.transfer(tx, movement));
+    if (moved.settled) return { transfer: await this.#confirmed(tx, transfer, { ...transfer, status, txnId: moved.txnId }), moved };
+    const processing: Transfer = { ...transfer, status: next(transfer, 'process', clock.now()), nextStatus: status, byService: true, expiresAt: undefined };
+    await this.#save(tx, transfer.status, processing);
+    return { transfer: processing, moved };
+  }
+
+  /** The money went over, or is held: now it is announced. */
+  async #confirmed(tx: Transaction, before: Transfer, transfer: Transfer): Promise<Transfer> {
+    const { events, queue, clock, policy, activation, sharedRooms } = this.#deps;
+    const { payer, payee, amountMinor, currency, roomId, status } = transfer;
     const now = clock.now();
-    const movement = { from: { user: payer }, to: { user: payee }, amountMinor, currency, code: 'p2p' as const, ref: transfer.id, note, roomId };
     const waits = status === 'pending_recipient_acceptance';
-    const txnId = settledId(await (waits ? wallet.hold(tx, movement) : wallet.transfer(tx, movement)));
-    const confirmed: Transfer = { ...transfer, status, txnId, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
-    await this.#save(tx, transfer.status, confirmed);
+    const confirmed: Transfer = { ...transfer, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
+    await this.#save(tx, before.status, confirmed);
     const hidden = transfer.roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));
     for (const event of transferEvents(confirmed, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
     await activation.send(tx, { from: payer, to: payee, amountMinor, currency, roomId, hidden });
@@ -193,18 +236,38 @@ class TransferDesk implements Transfers {
     return confirmed;
   }
 
-  /** Ends what was not completed at its confirmation. What was announced as waiting is announced as ended; what was not, nobody heard of. */
-  async #end(tx: Transaction, transfer: Transfer, command: TransferCommand, reason?: string): Promise<Transfer> {
-    const { wallet, events, clock } = this.#deps;
+  /** Ends what was not completed at its confirmation. */
+  async #end(tx: Transaction, transfer: Transfer, command: TransferCommand, reason?: string): Promise<Begun> {
+    const { wallet, clock } = this.#deps;
     const now = clock.now();
     const status = next(transfer, command, now) as FinalStatus;
     const ended = { ...transfer, status, reason, expiresAt: undefined, settledAt: now };
-    await this.#save(tx, transfer.status, ended);
-    if (transfer.txnId === undefined) return ended;
-    if (status === 'completed') await wallet.capture(tx, transfer.txnId);
-    else await wallet.release(tx, transfer.txnId, status);
-    for (const event of statusEvents(ended, now)) events.emit(tx, event);
+    if (transfer.txnId === undefined) {
+      await this.#save(tx, transfer.status, ended);
+      return { transfer: ended, moved: undefined };
+    }
+    const moved = await (status === 'completed' ? wallet.capture(tx, transfer.txnId) : wallet.release(tx, transfer.txnId, status));
+    if (moved.settled) return { transfer: await this.#conclude(tx, transfer, ended), moved };
+    const processing: Transfer = { ...transfer, status: advance<TransferStatus>(transferMachine, transfer.status, 'process'), nextStatus: status, reason, expiresAt: undefined };
+    await this.#save(tx, transfer.status, processing);
+    return { transfer: processing, moved };
+  }
+
+  /** What was announced as waiting is announced as ended; what was not, nobody heard of. */
+  async #conclude(tx: Transaction, before: Transfer, ended: Transfer & { readonly status: FinalStatus }): Promise<Transfer> {
+    await this.#save(tx, before.status, ended);
+    for (const event of statusEvents(ended, this.#deps.clock.now())) this.#deps.events.emit(tx, event);
     return ended;
+  }
+
+  /** After the commit: the transfer as it stands once the wallet has had its time. @throws AppError what the wallet service refused it with */
+  async #finish({ transfer, moved }: Begun): Promise<Transfer> {
+    const { wallet, database } = this.#deps;
+    if (moved === undefined || moved.settled) return transfer;
+    await wallet.finish(moved);
+    const now = (await findTransfer(database, transfer.id))!;
+    if (now.error !== undefined) throw refusalOf(now.error, { transfer_id: now.id, status: now.status });
+    return now;
   }
 
   async #save(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<void> {

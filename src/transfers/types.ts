@@ -12,8 +12,14 @@ export interface Transfer extends Money {
   readonly roomEncrypted: boolean;
   readonly status: TransferStatus;
   readonly acceptanceRequired: boolean;
-  /** What the ledger booked when it was confirmed. */
+  /** What the wallet booked when it was confirmed. */
   readonly txnId: string | undefined;
+  /** Its money is in the hands of a wallet service, not in our ledger. */
+  readonly byService: boolean;
+  /** While `processing`: what it becomes once the wallet service has done it. */
+  readonly nextStatus: TransferStatus | undefined;
+  /** Why the wallet service refused it. */
+  readonly error: { readonly code: string; readonly message: string } | undefined;
   /** Why the payee rejected it. */
   readonly reason: string | undefined;
   readonly createdAt: number;

@@ -76,8 +76,8 @@ export interface Erased {
 export async function countUnsettled(tx: Transaction, userId: UserId): Promise<{ readonly transfers: number; readonly gifts: number; readonly payments: number }> {
   const [row] = await runSql<{ transfers: number; gifts: number; payments: number }>(
     tx,
-    `SELECT CAST((SELECT COUNT(*) FROM p2p_transfer WHERE (payer = ? OR payee = ?) AND status IN ('pending_authorization', 'pending_recipient_acceptance')) AS bigint) AS transfers,
-            CAST((SELECT COUNT(*) FROM gift WHERE (giver = ? OR recipient = ?) AND status IN ('pending_authorization', 'active', 'partially_opened')) AS bigint) AS gifts,
+    `SELECT CAST((SELECT COUNT(*) FROM p2p_transfer WHERE (payer = ? OR payee = ?) AND status IN ('pending_authorization', 'processing', 'pending_recipient_acceptance')) AS bigint) AS transfers,
+            CAST((SELECT COUNT(*) FROM gift WHERE (giver = ? OR recipient = ?) AND status IN ('pending_authorization', 'processing', 'active', 'partially_opened')) AS bigint) AS gifts,
             CAST((SELECT COUNT(*) FROM payment WHERE payer = ? AND status IN ('pending_authorization', 'mfa_required', 'authorized', 'processing')) AS bigint) AS payments`,
     [userId, userId, userId, userId, userId],
   );

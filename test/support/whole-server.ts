@@ -124,6 +124,15 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
   };
 }
 
+/** What the worker does with instructions to the wallet service that no request waited for; nothing with the embedded ledger. */
+export async function runInstructions({ app, database, walletService }: WholeServer): Promise<void> {
+  if (walletService === undefined) return;
+  for (const body of await queued<{ instructionId: string }>(database, 'wallet.instruction')) {
+    const recording = await app.jobs['wallet.instruction']!.run({ id: 'job', stream: 's', kind: 'wallet.instruction', body, attempt: 1, createdAt: 0, unsettledSince: undefined });
+    if (recording !== undefined) await database.inTransaction(recording);
+  }
+}
+
 /** Bodies of the jobs of one kind that are queued, in the order in which they were. */
 export async function queued<Body>(database: Database, kind: string): Promise<Body[]> {
   const rows = await database.sql<{ kind: string; state: string; body: string }>('job').where({ kind, state: 'queued' }).orderBy(['created_at', 'stream', 'pos']);

@@ -1,4 +1,4 @@
-import type { Database } from '../../database/index.ts';
+import type { Database, Queryable } from '../../database/index.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError } from '../../kernel/errors.ts';
 import { asUserId, newId, type UserId } from '../../kernel/ids.ts';
@@ -17,6 +17,8 @@ export interface RemoteAccountsDependencies {
   readonly client: WalletServiceClient;
   readonly defaultCurrency: Currency;
   readonly record: RecordWalletChange;
+  /** Which share of the service's limits counts just now (decision D20). */
+  readonly limitShareOf: (userId: UserId, db: Queryable) => Promise<number>;
 }
 
 const recordOf = (account: WireAccount): WalletRecord => ({
@@ -36,15 +38,21 @@ function standingFromWire({ account, balances, limits, usage }: WireStanding): S
 }
 
 /** Accounts that a wallet service keeps (specification section 6.3.4). */
-export function createRemoteAccounts({ database, clock, client, defaultCurrency, record }: RemoteAccountsDependencies): Accounts {
+export function createRemoteAccounts({ database, clock, client, defaultCurrency, record, limitShareOf }: RemoteAccountsDependencies): Accounts {
   const walletIdOf = (userId: UserId): Promise<string> => reserveWalletId(database, userId, newId('tw'), clock.now());
   const mirror = (account: WireAccount): Promise<void> => mirrorAccounts(database, [account], clock.now());
+
+  const lowered = async (standing: Standing): Promise<Standing> => {
+    const share = await limitShareOf(standing.wallet.userId, database);
+    const { transaction, daily, monthly } = standing.limits;
+    return share === 1 ? standing : { ...standing, limits: { transaction: Math.floor(transaction * share), daily: Math.floor(daily * share), monthly: Math.floor(monthly * share) } };
+  };
 
   const standing = async (userId: UserId, walletId: string): Promise<Standing> => {
     const found = await client.balance(userId);
     if (found !== undefined) {
       await mirror(found.account);
-      const standing = standingFromWire(found);
+      const standing = await lowered(standingFromWire(found));
       // One that an administrator of this server froze sends nothing, whatever the service says.
       const here = await findWallet(database, userId);
       return here?.frozenAt === undefined ? standing : { ...standing, wallet: { ...standing.wallet, frozenAt: here.frozenAt } };

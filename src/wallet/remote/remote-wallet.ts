@@ -80,8 +80,8 @@ class RemoteWallet implements Wallet {
     const [policy] = await Promise.all([
       sender !== undefined && receiver !== undefined ? client.policy(sender, movement) : undefined,
       sender === undefined ? undefined : this.#askSender(sender, movement),
-      // What comes back, or out of an escrow, is theirs whatever became of them.
-      sender === undefined || receiver === undefined ? undefined : this.#askReceiver(receiver),
+      // What comes back from a merchant is theirs whatever became of them.
+      receiver === undefined || 'miniapp' in movement.from ? undefined : this.#askReceiver(receiver),
     ]);
     return { acceptanceRequired: policy?.recipient_acceptance_required };
   }

@@ -182,6 +182,11 @@ export const refusalOnWire = ({ code, message, details }: AppError): WireRefusal
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorStatus, code);
 const isDecimal = (text: string): boolean => /^-?\d{1,20}(\.\d{1,6})?$/.test(text);
 
+/** As it was kept with what it ended. */
+export function refusalOf({ code, message }: { readonly code: string; readonly message: string }, details: Readonly<Record<string, unknown>>): AppError {
+  return new AppError(isErrorCode(code) ? code : 'PAYMENT_FAILED', message, { details });
+}
+
 /** A code that is none of ours is the service's own reason: the payment failed. */
 export function refusalFromWire({ code, message, details = {} }: WireRefusal): AppError {
   const known = isErrorCode(code) && refusals.includes(code) ? code : 'PAYMENT_FAILED';

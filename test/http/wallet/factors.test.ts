@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import type { ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { newEcKey, signDer, type DeviceKey } from '../mfa/device-key.ts';
 import { auditOf, credit, funded, person, room, type Person } from './support.ts';
@@ -11,7 +11,7 @@ const error = ({ status, body }: ApiResponse): [number, string] => [status, body
 let serial = 0;
 
 /** Nothing between the wallet and the factors is a stand-in here. */
-onBothDatabases('money and real factors', (databases) => {
+onEveryWallet('money and real factors', (databases) => {
   let server: WholeServer;
   let alice: Person;
   let bob: Person;

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { auditGifts } from '../../../src/gifts/index.ts';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import { call, exchange, firstPartyToken, type ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
-import { queued, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
+import { onEveryWallet } from '../../support/databases.ts';
+import { queued, runInstructions, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { fakeProofs, proofOf, type FakeProofs } from './fake-proofs.ts';
 import { administration, auditOf, funded, person, room, type Person } from './support.ts';
 
@@ -17,7 +17,7 @@ const newKey = (): string => `gift-key-${(serial += 1)}`;
 const error = ({ status, body }: ApiResponse): [number, string] => [status, body.error?.code as string];
 const cents = (amount: number): number => Math.round(amount * 100);
 
-onBothDatabases('gifts', (databases) => {
+onEveryWallet('gifts', (databases) => {
   let server: WholeServer;
   let proofs: FakeProofs;
   let alice: Person;
@@ -59,6 +59,7 @@ onBothDatabases('gifts', (databases) => {
       const recording = await server.app.jobs['gift.expire']!.run({ id: 'job', stream: 's', kind: 'gift.expire', body, attempt: 1, createdAt: 0, unsettledSince: undefined });
       if (recording !== undefined) await server.database.inTransaction(recording);
     }
+    await runInstructions(server);
   };
 
   it('to a room are opened share by share, by each member once, to the last cent', async () => {

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import { auditTransfers } from '../../../src/transfers/index.ts';
 import { call, exchange, firstPartyToken, type ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
-import { queued, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
+import { onEveryWallet } from '../../support/databases.ts';
+import { queued, runInstructions, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { fakeProofs, proofOf, type FakeProofs } from './fake-proofs.ts';
 import { administration, auditOf, funded, person, room, type Person } from './support.ts';
 
@@ -18,7 +18,7 @@ const newKey = (): string => `key-${(serial += 1)}`;
 const plus = (a: number, b: number): number => Math.round(100 * a + 100 * b) / 100;
 const error = ({ status, body }: ApiResponse): [number, string] => [status, body.error?.code as string];
 
-onBothDatabases('transfers between people', (databases) => {
+onEveryWallet('transfers between people', (databases) => {
   let server: WholeServer;
   let proofs: FakeProofs;
   let alice: Person;
@@ -67,6 +67,7 @@ onBothDatabases('transfers between people', (databases) => {
       const recording = await server.app.jobs['transfer.expire']!.run({ id: 'job', stream: 's', kind: 'transfer.expire', body, attempt: 1, createdAt: 0, unsettledSince: undefined });
       if (recording !== undefined) await server.database.inTransaction(recording);
     }
+    await runInstructions(server);
   };
 
   it('go from one to the other with a confirmation, and are announced once, in the room', async () => {

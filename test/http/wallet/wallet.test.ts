@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { call, exchange, firstPartyToken } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { activate, administration, auditOf, credit, funded, person, room, textOf, type Person } from './support.ts';
 
-onBothDatabases('the wallet', (databases) => {
+onEveryWallet('the wallet', (databases) => {
   let server: WholeServer;
   let alice: Person;
   before(async () => {
@@ -82,7 +82,7 @@ onBothDatabases('the wallet', (databases) => {
       expect(first.body).to.deep.include({ wallet_id: walletId, user_id: anna.userId, user_status: 'active', payment_enabled: true, balance: { available: 12.5, pending: 0, held: 0, currency: 'USD' } });
       expect((await activate(anna)).body.error.code).to.equal('INVALID_STATE_TRANSITION');
       expect(await anna.get('/wallet/v1/verification').then(({ body }) => [body.level, body.features.p2p_send, body.verified_at] as unknown[])).to.deep.equal([1, true, first.body.activated_at]);
-      const rows = JSON.stringify(await server.database.sql('wallet').where({ user_id: anna.userId }));
+      const rows = JSON.stringify(await server.bank.sql('wallet').where({ user_id: anna.userId }));
       expect(rows).to.contain('1.5.0').and.not.to.contain('A12345678');
     });
 

@@ -5,17 +5,19 @@ import { advance, stateNames } from '../../../src/kernel/advance.ts';
 import { transferMachine, type TransferCommand, type TransferStatus } from '../../../src/transfers/index.ts';
 import { onBothDatabases, openTestDatabase } from '../../support/databases.ts';
 
-const commands: TransferCommand[] = ['complete', 'await_acceptance', 'accept', 'reject', 'cancel', 'expire'];
+const commands: TransferCommand[] = ['complete', 'await_acceptance', 'accept', 'reject', 'cancel', 'expire', 'process', 'fail', 'settle_complete', 'settle_await_acceptance', 'settle_reject', 'settle_cancel', 'settle_expire'];
 /** Every legal step; all others are illegal. */
 const legal: Record<TransferStatus, Partial<Record<TransferCommand, TransferStatus>>> = {
-  pending_authorization: { complete: 'completed', await_acceptance: 'pending_recipient_acceptance', cancel: 'cancelled', expire: 'expired' },
-  pending_recipient_acceptance: { accept: 'completed', reject: 'rejected', cancel: 'cancelled', expire: 'expired' },
+  pending_authorization: { complete: 'completed', await_acceptance: 'pending_recipient_acceptance', cancel: 'cancelled', expire: 'expired', process: 'processing' },
+  processing: { settle_complete: 'completed', settle_await_acceptance: 'pending_recipient_acceptance', settle_reject: 'rejected', settle_cancel: 'cancelled', settle_expire: 'expired', fail: 'failed' },
+  pending_recipient_acceptance: { accept: 'completed', reject: 'rejected', cancel: 'cancelled', expire: 'expired', process: 'processing' },
   completed: {},
   cancelled: {},
   rejected: {},
   expired: {},
+  failed: {},
 };
-const final: TransferStatus[] = ['completed', 'cancelled', 'rejected', 'expired'];
+const final: TransferStatus[] = ['completed', 'cancelled', 'rejected', 'expired', 'failed'];
 
 describe('the life of a transfer', () => {
   for (const [state, steps] of Object.entries(legal) as [TransferStatus, Partial<Record<TransferCommand, TransferStatus>>][]) {
@@ -56,7 +58,7 @@ onBothDatabases('the life of a transfer in the database', (databases) => {
   it('has exactly the states of the machine', async () => {
     const database = await openTestDatabase(databases);
     const row = { payer: '@a:b', payee: '@c:d', amount: 1, currency: 'USD', room_encrypted: 0, acceptance_required: 0, created_at: 1 };
-    for (const status of stateNames(transferMachine)) await database.sql('p2p_transfer').insert({ ...row, id: status, status });
+    for (const status of stateNames(transferMachine)) await database.sql('p2p_transfer').insert({ ...row, id: status, status, ...(status === 'processing' ? { next_status: 'completed' } : {}), ...(status === 'failed' ? { error_code: 'INSUFFICIENT_FUNDS' } : {}) });
     const refused = await database.sql('p2p_transfer').insert({ ...row, id: 'other', status: 'initiated' }).then(() => 'accepted', () => 'refused');
     await database.close();
     expect(refused).to.equal('refused');
