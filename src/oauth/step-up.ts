@@ -27,7 +27,7 @@ const nothing: StepUpProof = { spend: () => Promise.resolve() };
 export const noStepUp: StepUp = { methodsOf: () => Promise.resolve([]), prove: () => Promise.resolve(nothing) };
 
 /** The same, with what keeps the factors being away said in the form of RFC 6749. */
-export function withAvailability({ methodsOf, prove }: StepUp): StepUp {
+export function withAvailability(stepUp: StepUp): StepUp {
   const said = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work;
@@ -35,7 +35,7 @@ export function withAvailability({ methodsOf, prove }: StepUp): StepUp {
       throw error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE' ? factorsUnavailable() : error;
     }
   };
-  return { methodsOf: (userId) => said(methodsOf(userId)), prove: (...asked) => said(prove(...asked)) };
+  return { methodsOf: (userId) => said(stepUp.methodsOf(userId)), prove: (...asked) => said(stepUp.prove(...asked)) };
 }
 
 /** No second factor was shown, or not a good one. */

@@ -54,12 +54,12 @@ export async function dropProofs(tx: Transaction, userId: UserId): Promise<void>
 }
 
 export async function insertFactorChange(tx: Transaction, userId: UserId, id: string, change: string, changedAt: number): Promise<void> {
-  await runSql(tx, 'INSERT INTO service_factor_change (id, user_id, change, changed_at) VALUES (?, ?, ?, ?)', [id, userId, change, changedAt]);
+  await runSql(tx, 'INSERT INTO service_factor_change (id, user_id, change, n, changed_at) SELECT CAST(? AS text), CAST(? AS text), CAST(? AS text), COALESCE(MAX(n), 0) + 1, CAST(? AS bigint) FROM service_factor_change WHERE user_id = ?', [id, userId, change, changedAt, userId]);
 }
 
 /** The newest, as JSON, oldest first. */
 export async function listFactorChanges(db: Queryable, userId: UserId, count: number): Promise<string[]> {
-  const rows = await runSql<{ change: string }>(db, 'SELECT change FROM service_factor_change WHERE user_id = ? ORDER BY changed_at DESC, id DESC LIMIT ?', [userId, count]);
+  const rows = await runSql<{ change: string }>(db, 'SELECT change FROM service_factor_change WHERE user_id = ? ORDER BY n DESC LIMIT ?', [userId, count]);
   return rows.map(({ change }) => change).reverse();
 }
 

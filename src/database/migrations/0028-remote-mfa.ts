@@ -35,7 +35,9 @@ export async function up(sql: Knex): Promise<void> {
     table.text('user_id').notNullable();
     /** JSON, as it is told. */
     table.text('change').notNullable();
+    /** Counts the changes of the user: several may be of one moment. */
+    table.bigInteger('n').notNullable();
     table.bigInteger('changed_at').notNullable();
-    table.index(['user_id', 'changed_at'], 'service_factor_change_user');
+    table.index(['user_id', 'n'], 'service_factor_change_user');
   });
 }

@@ -1,6 +1,11 @@
-import type { UserId } from '../../kernel/ids.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { AppError } from '../../kernel/errors.ts';
+import { sha256Hex, type UserId } from '../../kernel/ids.ts';
+import { canonicalJson } from '../../kernel/json.ts';
 import type { MfaAdministration } from '../administration.ts';
+import { purgeExpiredMfa } from '../challenge-repo.ts';
 import type { Challenges, ChallengeOnWire } from '../challenges.ts';
+import { spendSignature } from '../device-repo.ts';
 import { readEvidence } from '../evidence.ts';
 import type { Methods } from '../methods.ts';
 import type { Mfa } from '../mfa.ts';
@@ -33,21 +38,35 @@ function remoteMethods(service: FactorService): Methods {
   };
 }
 
-/** The service has used up what was shown: what is left is to be spent there, by the movement that carries the ticket. */
-const spentThere = (): Promise<void> => Promise.resolve();
+const usedAlready = (): AppError => new AppError('INVALID_SIGNATURE', 'This signature was used already');
 
-function remoteJudge({ service, telling }: RemoteChangesDependencies) {
+/** Longer than any service answers a repeat, and than any signature's time counts. */
+const rememberedMs = 24 * 60 * 60_000;
+
+/**
+ * The key of an attempt, where what was shown counts once and can't be guessed: whoever shows it again, after this process died of
+ * it, gets the same verdict. What can be guessed is a new attempt each time, and counted.
+ */
+const keyOf = (evidence: Evidence, userId: UserId, rest: string, body: object): string | undefined =>
+  ['signature', 'assertion', 'ceremony_proof'].includes(evidence.kind) ? `att_${sha256Hex(canonicalJson([userId, rest, body]))}` : undefined;
+
+function remoteJudge({ service, telling, clock }: RemoteChangesDependencies & { readonly clock: Clock }) {
   return async (userId: UserId, rest: string, body: object, evidence: Evidence, proven: ProofTicket['proven']): Promise<Proof> => {
-    const ask = (): Promise<WireVerdict> => service.once(userId, rest, body);
+    const key = keyOf(evidence, userId, rest, body);
+    const ask = (): Promise<WireVerdict> => service.once(userId, rest, body, key);
     const verdict = await (evidence.kind === 'recovery_code' ? telling.around(userId, ask) : ask());
     if (!verdict.verified) throw service.refusal(verdict.refusal ?? { code: 'INVALID_MFA_CREDENTIALS', message: 'Invalid credentials provided' });
-    const { proof_id: proofId, device_id: deviceId } = verdict;
+    const { proof_id: proofId, device_id: deviceId, expires_at: expiresAt } = verdict;
+    if (expiresAt !== undefined && Date.parse(expiresAt) <= clock.now()) throw usedAlready();
     return {
       userId,
       method: verdict.method ?? methodOf.biometric,
       ...(deviceId === undefined ? {} : { deviceId }),
       ...(proofId === undefined ? {} : { ticket: { proofId, ...(proven === undefined ? {} : { proven }) } }),
-      spend: spentThere,
+      // The service has used up what was shown, and its movement spends the ticket: here a signature is kept from allowing two things.
+      async spend(tx) {
+        if (key !== undefined && !(await spendSignature(tx, key, clock.now() + rememberedMs))) throw usedAlready();
+      },
     };
   };
 }
@@ -77,7 +96,7 @@ export function createRemoteMfa(deps: RemoteMfaDependencies): RemoteMfa {
   const service = new FactorService(deps.ask, deps.clock);
   const telling = createTelling({ ...deps, service });
   const parts = { service, telling };
-  const judge = remoteJudge(parts);
+  const judge = remoteJudge({ ...parts, clock: deps.clock });
   return {
     ...remoteMethods(service),
     pins: remotePins(parts),
@@ -98,7 +117,10 @@ export function createRemoteMfa(deps: RemoteMfaDependencies): RemoteMfa {
       unlock: async (userId, administrator) => (await telling.around(userId, () => service.once<{ unlocked: boolean }>(userId, '/unlock', { administrator }))).unlocked,
       removeAll: async (userId, administrator) => (await telling.around(userId, () => service.once<{ removed: number }>(userId, '/remove', { administrator }))).removed,
     },
-    tidyUp: telling.tidyUp,
+    async tidyUp(tx, now) {
+      await telling.tidyUp(tx, now);
+      await purgeExpiredMfa(tx, now);
+    },
     jobs: { [tellingJobKind]: telling.job },
   };
 }

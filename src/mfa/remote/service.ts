@@ -32,9 +32,9 @@ export class FactorService {
     return this.#call({ method: 'POST', path: pathOf(userId, rest), body });
   }
 
-  /** For what counts: an attempt, a change. A lost answer is asked for again under the same key. */
-  once<Answer>(userId: UserId, rest: string, body: object): Promise<Answer> {
-    return this.#call({ method: 'POST', path: pathOf(userId, rest), body, key: newId('att') });
+  /** For what counts: an attempt, a change. A lost answer is asked for again under the same key; by the caller too, if it gives one. */
+  once<Answer>(userId: UserId, rest: string, body: object, key = newId('att')): Promise<Answer> {
+    return this.#call({ method: 'POST', path: pathOf(userId, rest), body, key });
   }
 
   async #call<Answer>(request: FactorRequest): Promise<Answer> {

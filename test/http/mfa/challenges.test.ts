@@ -82,10 +82,10 @@ onEveryWallet('proofs over the terms of a payment', (databases) => {
     }
   });
 
-  // A wallet service spends them with the movement of money: remote.test.ts.
+  // Of a wallet service: wallet-service.test.ts.
   const hereOnly = (title: string, test: () => Promise<void>): void => void (databases.wallet === undefined && it(title, test));
 
-  hereOnly('are spent with what they allow, and only then', async () => {
+  it('are spent with what they allow, and only then', async () => {
     const key = newEcKey();
     const user = await withDevice(key);
     const at = timestamp();
