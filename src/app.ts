@@ -404,7 +404,7 @@ export function buildApp(deps: AppDependencies): App {
   const connection = connect(deps, matrix, { miniapps, distribution }, [...catalog.commands, ...money.commands], () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
-  const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state });
+  const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state, breakers: () => money.breakers(), openInstructions: () => money.openInstructions() });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, mfa.tidyUp, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
   const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
@@ -413,7 +413,7 @@ export function buildApp(deps: AppDependencies): App {
 
   const admins = createAdminTokens({ database, clock, audit: matrix.audit.record });
   const authenticators = authenticatorsOf(oauth, admins, developers);
-  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...limits.routes, ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops }) };
+  const routes = { ...routesOf(deps, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }), ...administrationRoutes({ ...deps, ...matrix, oauth, proxying }), ...limits.routes, ...referenceRoutes({ contract, schemaFolder, publicUrl: config.server.public_url, version: deps.version }), ...proxying.routes, ...money.routes, ...operationsRoutes({ database, version: deps.version, homeserverState, loops, breakers: money.breakers }) };
 
   const http = buildHttp(deps, roles, { metrics, connection, oauth, audit: matrix.audit, contract, limits, routes, authenticators });
 

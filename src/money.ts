@@ -19,7 +19,7 @@ import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy, type Transfers } from './transfers/index.ts';
 import { buildWallet, type WalletAdapter, type WalletObserver, type WalletServiceCalls } from './wallet-adapter.ts';
-import { activationPage, createActivationNotice, createResolution, reserveWalletId, walletRoutes, type MovementCode, type RecordWalletChange, type TakeAnswer, type TermsProof, type Wallet } from './wallet/index.ts';
+import { activationPage, callbackRoutes, createActivationNotice, createResolution, reserveWalletId, walletRoutes, type MovementCode, type RecordWalletChange, type TakeAnswer, type TermsProof, type Wallet } from './wallet/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
 export interface MoneyDependencies {
@@ -48,7 +48,7 @@ export interface MoneyDependencies {
 }
 
 /** The features that move money, put together. */
-export interface Money extends Pick<WalletAdapter, 'breakers'> {
+export interface Money extends Pick<WalletAdapter, 'breakers' | 'openInstructions'> {
   readonly wallet: Wallet;
   readonly routes: Routes;
   readonly jobs: Readonly<Record<string, JobKind>>;
@@ -115,6 +115,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
     commands: [paymentRequestCommand({ ...deps, payments })],
     jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...adapter.jobs },
     breakers: () => adapter.breakers(),
+    openInstructions: () => adapter.openInstructions(),
     routes: {
       ...walletRoutes({
       ...adapter,
@@ -125,6 +126,7 @@ export function buildMoney(deps: MoneyDependencies): Money {
       enrolFactors: (_principal, { pin }) => Promise.reject(invalidField(`verification_data.${pin === undefined ? 'biometric_data' : 'pin'}`, 'is not taken here: register factors at their own endpoints')),
       }),
       ...activationPage(activationMark),
+      ...callbackRoutes({ ...deps, instructions: adapter.instructions, secret: config.wallet.remote?.webhook_secret, onCallback: (outcome) => deps.walletObserver().onCallback(outcome) }),
       ...transferRoutes({ transfers, wallet, idempotency }),
       ...giftRoutes({ gifts, idempotency, clock }),
       ...paymentRoutes({ database, clock, payments, wallet, idempotency }),

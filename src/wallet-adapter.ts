@@ -6,12 +6,13 @@ import type { UserId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { asCurrency } from './kernel/money.ts';
 import { HttpConnections } from './security/http-request.ts';
-import { createAccounts, createHistory, createInstructions, createRemoteAccounts, createRemoteHistory, createRemoteWallet, createWallet, instructionJobKind, levelsOf, WalletServiceClient, type Accounts, type BreakerReport, type CallOutcome, type History, type Instructions, type MovementCode, type RecordWalletChange, type TakeAnswer, type Wallet } from './wallet/index.ts';
+import { countOpen, createAccounts, createHistory, createInstructions, createRemoteAccounts, createRemoteHistory, createRemoteWallet, createWallet, instructionJobKind, levelsOf, WalletServiceClient, type Accounts, type BreakerReport, type CallbackOutcome, type CallOutcome, type History, type Instructions, type MovementCode, type RecordWalletChange, type TakeAnswer, type Wallet } from './wallet/index.ts';
 
 /** For the metrics. */
 export interface WalletObserver {
   onWalletCall(kind: string, outcome: CallOutcome): void;
   onInstruction(kind: string, outcome: 'done' | 'refused'): void;
+  onCallback(outcome: CallbackOutcome): void;
 }
 
 /** The calls to a wallet service, which money and factors share. Undefined with the embedded ledger. */
@@ -54,6 +55,8 @@ export interface WalletAdapter {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** Empty with the embedded ledger: nobody is called. */
   breakers(): Readonly<Record<string, BreakerReport>>;
+  /** Instructions that the wallet service has not answered; undefined with the embedded ledger. */
+  openInstructions(): Promise<{ readonly count: number; readonly oldestAt: number | undefined } | undefined>;
 }
 
 export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
@@ -62,7 +65,7 @@ export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
   const defaultCurrency = asCurrency(config.wallet.default_currency);
   const ledger = createWallet({ ...deps, levels: levelsOf(config.wallet), defaultCurrency });
   if (calls === undefined || remote === undefined) {
-    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}) };
+    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}), openInstructions: () => Promise.resolve(undefined) };
   }
   const { client } = calls;
   const instructions = createInstructions({ ...deps, client, waitMs: remote.answer_wait_ms, onDecided: (kind, outcome) => deps.observer().onInstruction(kind, outcome) });
@@ -73,5 +76,6 @@ export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
     instructions,
     jobs: { [instructionJobKind]: instructions.job },
     breakers: () => client.reports(),
+    openInstructions: () => countOpen(database),
   };
 }

@@ -37,7 +37,7 @@ const suspensions = { find: () => Promise.resolve(undefined), suspend: () => Pro
 const limits = requestLimits(createLimits({ store: createMemoryStore(world.clock), clock: world.clock, enabled: true, policies, suspensions, suspendAfter: { violations: 10, failedPayments: 50 } }), log);
 // Every operation of the document is there, as in a real server; one of them answers.
 const routes = Object.fromEntries(contract.operations.filter(({ servedBy }) => servedBy === undefined).map(({ id }) => [id, () => answer({ apps: [] })]));
-const metrics = createMetrics({ database: world.first.database, clock: world.clock, homeserverState: () => 'connected', loops: () => ({}), eventStreams: () => 0, limits: () => ({ redis: undefined, localKeys: 0 }) });
+const metrics = createMetrics({ database: world.first.database, clock: world.clock, homeserverState: () => 'connected', loops: () => ({}), eventStreams: () => 0, limits: () => ({ redis: undefined, localKeys: 0 }), breakers: () => ({}), openInstructions: () => Promise.resolve(undefined) });
 const router = { contract, routes, authenticators, limits, bodyLimitBytes: 65_536, bodyLimits: { storage_value: 65_536, storage_batch: 65_536 }, checkResponses: false, onPrivileged: () => Promise.resolve() };
 const gateway = createGateway({ log, clock: world.clock, observe: (request) => metrics.observeRequest(request), tracer: plainTracer, https: false, trustedProxies: [], limits, appservice: undefined, api: { oauth: oauth.middleware, router } });
 

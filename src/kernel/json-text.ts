@@ -66,18 +66,19 @@ function endOfValue(text: string, at: number): number {
 }
 
 /** Calls back with each member's or item's name and place. `text` is JSON that has been parsed before: it is not checked again. */
-function* partsOf(text: string, at: number): Generator<{ readonly name: string | number; readonly start: number; readonly end: number }> {
+function* partsOf(text: string, at: number): Generator<{ readonly name: string | number; readonly from: number; readonly start: number; readonly end: number }> {
   const isObject = text[at] === '{';
   let index = skipSpace(text, at + 1);
   for (let position = 0; text[index] !== '}' && text[index] !== ']'; position += 1) {
     let name: string | number = position;
+    const from = index;
     if (isObject) {
       const nameEnd = endOfString(text, index);
       name = JSON.parse(text.slice(index, nameEnd)) as string;
       index = skipSpace(text, skipSpace(text, nameEnd) + 1);
     }
     const end = endOfValue(text, index);
-    yield { name, start: index, end };
+    yield { name, from, start: index, end };
     index = skipSpace(text, end);
     if (text[index] === ',') index = skipSpace(text, index + 1);
   }
@@ -98,6 +99,22 @@ export function textAt(text: string, path: readonly (string | number)[]): JsonTe
     ({ start, end } = found);
   }
   return new JsonText(compact(text.slice(start, end)));
+}
+
+/**
+ * A JSON object's text without one of its members, everything else byte for byte: it goes from the end of the value in front of it to
+ * the end of its own value, or, where it is the first, from its name to the name of the next one. `text` must be valid JSON. Undefined
+ * when it is no object, or does not have the member exactly once.
+ */
+export function withoutMember(text: string, name: string): string | undefined {
+  const open = skipSpace(text, 0);
+  if (text[open] !== '{') return undefined;
+  const members = [...partsOf(text, open)];
+  const at = members.findIndex((member) => member.name === name);
+  if (at < 0 || members.filter((member) => member.name === name).length > 1) return undefined;
+  const [before, member, after] = [members[at - 1], members[at]!, members[at + 1]];
+  const [from, to] = before === undefined ? [member.from, after?.from ?? member.end] : [before.end, member.end];
+  return text.slice(0, from) + text.slice(to);
 }
 
 /** The texts of one member of each item of the array at `path`, in one pass. */

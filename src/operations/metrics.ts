@@ -13,6 +13,10 @@ export interface MetricsDependencies {
   /** Open streams of `/api/v1/events`. */
   readonly eventStreams: () => number;
   /** Whether Redis counts requests, undefined where it is not to; and how many keys this process counts itself. */
+  /** States of the circuit breakers in front of the wallet service. */
+  readonly breakers: () => Readonly<Record<string, { readonly state: string }>>;
+  /** Instructions to the wallet service without an answer; undefined where there is no such service. */
+  readonly openInstructions: () => Promise<{ readonly count: number; readonly oldestAt: number | undefined } | undefined>;
   readonly limits: () => { readonly redis: boolean | undefined; readonly localKeys: number };
 }
 
@@ -26,6 +30,7 @@ export interface Metrics {
   onWalletCall(kind: string, outcome: string): void;
   /** An instruction to the wallet service came to its end. */
   onInstruction(kind: string, outcome: string): void;
+  onCallback(outcome: string): void;
   countLimited(category: string, outcome: string): void;
   countSuspension(reason: string): void;
   countReceived(counts: { events: number; accepted: number; ephemeral: number }): void;
@@ -96,8 +101,40 @@ function limitGauges(registers: Registry[], limits: MetricsDependencies['limits'
   new Gauge({ name: 'tmcp_rate_limit_local_keys', help: 'Users, clients and addresses that this process counts itself', registers, collect() { this.set(limits().localKeys); } });
 }
 
+const breakerStates = ['CLOSED', 'OPEN', 'HALF_OPEN'];
+
+/** Of the calls to a wallet service; nothing is shown where there is none. */
+function walletGauges(registers: Registry[], { breakers, openInstructions, clock }: Pick<MetricsDependencies, 'breakers' | 'openInstructions' | 'clock'>): void {
+  new Gauge({
+    name: 'tmcp_wallet_breaker_state',
+    help: '1 for the state that a circuit breaker in front of the wallet service is in',
+    labelNames: ['breaker', 'state'],
+    registers,
+    collect() {
+      for (const [breaker, { state: current }] of Object.entries(breakers())) for (const state of breakerStates) this.set({ breaker, state }, Number(state === current));
+    },
+  });
+  new Gauge({
+    name: 'tmcp_wallet_open_instructions',
+    help: 'Instructions that the wallet service has not answered',
+    registers,
+    async collect() {
+      this.set((await openInstructions())?.count ?? 0);
+    },
+  });
+  new Gauge({
+    name: 'tmcp_wallet_oldest_instruction_age_seconds',
+    help: 'Age of the oldest instruction that the wallet service has not answered',
+    registers,
+    async collect() {
+      const oldestAt = (await openInstructions())?.oldestAt;
+      this.set(oldestAt === undefined ? 0 : Math.max(0, clock.now() - oldestAt) / 1000);
+    },
+  });
+}
+
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
-export function createMetrics({ database, clock, homeserverState, loops, eventStreams, limits }: MetricsDependencies): Metrics {
+export function createMetrics({ database, clock, homeserverState, loops, eventStreams, limits, breakers, openInstructions }: MetricsDependencies): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -111,6 +148,8 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
   const jobs = new Counter({ name: 'tmcp_job_attempts_total', help: 'Attempts of queued jobs by what they led to', labelNames: ['kind', 'outcome'], registers });
   const payments = new Counter({ name: 'tmcp_payments_total', help: 'Payments to mini-apps by the states that they came into', labelNames: ['state'], registers });
   const received = new Counter({ name: 'tmcp_appservice_events_total', help: 'Events that the homeserver pushed', labelNames: ['concern'], registers });
+  walletGauges(registers, { breakers, openInstructions, clock });
+  const callbacks = new Counter({ name: 'tmcp_wallet_callbacks_total', help: 'Callbacks of the wallet service by what became of them', labelNames: ['outcome'], registers });
   const walletCalls = new Counter({ name: 'tmcp_wallet_calls_total', help: 'Calls to the wallet service by kind and what became of them', labelNames: ['breaker', 'outcome'], registers });
   const instructions = new Counter({ name: 'tmcp_wallet_instructions_total', help: 'Instructions to the wallet service by what became of them', labelNames: ['kind', 'outcome'], registers });
   queueGauges(registers, database, clock);
@@ -142,6 +181,7 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
     countJob: (kind, outcome) => jobs.inc({ kind, outcome }),
     countPayment: (state) => payments.inc({ state }),
     onWalletCall: (breaker, outcome) => walletCalls.inc({ breaker, outcome }),
+    onCallback: (outcome) => callbacks.inc({ outcome }),
     onInstruction: (kind, outcome) => instructions.inc({ kind, outcome }),
     countLimited: (category, outcome) => limited.inc({ category, outcome }),
     countSuspension: (reason) => suspended.inc({ reason }),

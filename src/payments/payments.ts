@@ -45,7 +45,7 @@ export function createPayments(deps: PaymentsDependencies): Payments {
     expire: (tx, id) => desk.expire(tx, id),
     async get(caller, id) {
       const payment = requireConcerned(await findPayment(deps.database, id), caller);
-      return { payment, refunds: payment.refundedMinor === 0 && payment.refundingMinor === 0 ? [] : await listRefunds(deps.database, id) };
+      return { payment, refunds: payment.completedAt === undefined ? [] : await listRefunds(deps.database, id) };
     },
   };
 }

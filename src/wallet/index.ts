@@ -14,6 +14,8 @@ export { createRemoteAccounts } from './remote/accounts.ts';
 export { createRemoteHistory } from './remote/history.ts';
 export { createRemoteWallet } from './remote/remote-wallet.ts';
 export { WalletServiceClient, type CallOutcome } from './remote/client.ts';
+export { callbackRoutes, type CallbackOutcome } from './remote/callback.ts';
+export { countOpen } from './remote/instruction-repo.ts';
 export type { BreakerReport } from './remote/breaker.ts';
 export { createResolution } from './resolution.ts';
 export { readRoomId, readUserId, walletRoutes } from './routes.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { openDatabase } from '../../src/database/index.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import { withWalletService } from '../support/databases.ts';
+import { onWalletService } from '../support/databases.ts';
 import { startWalletService, walletApiKey, type WalletService } from '../support/wallet-service.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { tmcp, type Answer } from '../support/tmcp.ts';
@@ -37,7 +37,7 @@ describe('tmcp mfa, where a wallet service keeps the factors', function () {
   let service: WalletService;
   let server: ServerProcess;
   before(async () => {
-    service = await startWalletService({ databaseUrl: await withWalletService.createUrl(), clock: systemClock });
+    service = await startWalletService({ databaseUrl: await onWalletService.createUrl(), clock: systemClock });
     server = await prepareServer({ env: { TMCP_WALLET_ADAPTER: 'remote', TMCP_WALLET_REMOTE_URL: service.url, TMCP_WALLET_REMOTE_API_KEY: walletApiKey } });
     await server.start();
   });

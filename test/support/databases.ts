@@ -31,13 +31,13 @@ export function onBothDatabases(title: string, define: (databases: TestDatabase)
   });
 }
 
-/** What only a server with a wallet service has. */
-export const withWalletService: TestDatabase = { ...sqlite, wallet: 'remote' };
+/** SQLite with a wallet service in place of the embedded ledger. */
+export const onWalletService: TestDatabase = { ...sqlite, wallet: 'remote' };
 
 /** The same suite once more, on SQLite with a wallet service in place of the embedded ledger. */
 export function onEveryWallet(title: string, define: (databases: TestDatabase) => void): void {
   onBothDatabases(title, define);
-  describe(`${title} (wallet service)`, () => define(withWalletService));
+  describe(`${title} (wallet service)`, () => define(onWalletService));
 }
 
 /** Opens a database of the suite, with the schema. The caller closes it. */

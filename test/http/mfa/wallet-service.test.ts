@@ -5,7 +5,7 @@ import { asUserId } from '../../../src/kernel/ids.ts';
 import { readAuthProof, type Mfa } from '../../../src/mfa/index.ts';
 import { tellingJobKind } from '../../../src/mfa/remote/telling.ts';
 import { call, type ApiResponse } from '../../support/api.ts';
-import { withWalletService as databases } from '../../support/databases.ts';
+import { onWalletService as databases } from '../../support/databases.ts';
 import { walletApiKey, type WalletService } from '../../support/wallet-service.ts';
 import { queued, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { errorCodeOf, openDoor, terms } from './door.ts';
