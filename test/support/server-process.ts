@@ -40,6 +40,8 @@ export interface ServerOptions {
   readonly directory?: string;
   /** Another program that serves the same; the real one by default. */
   readonly program?: string;
+  /** Another command of it that serves over HTTP; `start` by default. */
+  readonly command?: (port: number) => readonly string[];
   /** More configuration, as environment variables. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -52,10 +54,12 @@ export class ServerProcess {
   readonly logFile: string;
   readonly env: Readonly<Record<string, string>>;
   readonly #program: string;
+  readonly #command: readonly string[];
   #child: Child | undefined;
 
-  constructor(port: number, metricsPort: number, directory: string, env: Readonly<Record<string, string>>, program = realProgram) {
+  constructor(port: number, metricsPort: number, directory: string, env: Readonly<Record<string, string>>, program = realProgram, command: readonly string[] = ['start']) {
     this.#program = program;
+    this.#command = command;
     this.url = `http://127.0.0.1:${port}`;
     this.metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
     this.directory = directory;
@@ -67,7 +71,7 @@ export class ServerProcess {
   async start(): Promise<void> {
     const child = startChild({
       command: process.execPath,
-      args: ['--disable-warning=DEP0060', '--max-semi-space-size=4', this.#program, 'start'],
+      args: ['--disable-warning=DEP0060', '--max-semi-space-size=4', this.#program, ...this.#command],
       directory: this.directory,
       logFile: this.logFile,
       lastSignal: 'SIGKILL',
@@ -108,7 +112,8 @@ export class ServerProcess {
 
   async #isReady(): Promise<boolean> {
     return fetch(`${this.url}/health/live`).then(
-      (response) => response.ok,
+      // What knows no such address is there all the same.
+      (response) => response.status < 500,
       () => false,
     );
   }
@@ -133,7 +138,7 @@ export async function prepareServer(options: ServerOptions = {}): Promise<Server
     TMCP_LOG_FORMAT: 'json',
     ...generousLimits,
     ...options.env,
-  }, options.program);
+  }, options.program, options.command?.(port));
   atEnd(() => server.kill());
   return server;
 }
