@@ -1,10 +1,13 @@
-import type { Database } from '../database/index.ts';
+import type { Database, Transaction } from '../database/index.ts';
 import type { ApiAnswer } from '../http/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { canonicalJson } from '../kernel/json.ts';
 import type { KeyRing } from '../security/key-ring.ts';
-import { answerCall, deleteCall, findCall, insertCall, takeOverCall } from './factor-repo.ts';
+import { answerCall, deleteCall, deleteUnanswered, findCall, insertCall, takeOverCall } from './factor-repo.ts';
+
+/** Keeps the answer in the transaction of what it says: the two are there together, or not at all. */
+export type Keep = (tx: Transaction, answer: ApiAnswer) => Promise<void>;
 
 /** Requests that have their effect once for each `Idempotency-Key`. */
 export interface Calls {
@@ -12,7 +15,7 @@ export interface Calls {
    * The first answer under this key, which `work` gives. What `work` throws leaves the key free: the request may be made again.
    * Throws DUPLICATE_TRANSACTION for another request under the same key, REQUEST_IN_PROGRESS while another process works on it.
    */
-  once(key: string, request: unknown, work: () => Promise<ApiAnswer>): Promise<ApiAnswer>;
+  once(key: string, request: unknown, work: (keep: Keep) => Promise<ApiAnswer>): Promise<ApiAnswer>;
 }
 
 /** Far longer than any request takes: what has run for so long died. */
@@ -37,12 +40,22 @@ export function createCalls({ database, clock, keyRing }: { readonly database: D
       return undefined;
     });
 
-  const first = async (key: string, mac: string, work: () => Promise<ApiAnswer>): Promise<ApiAnswer> => {
+  const sealed = (key: string, answer: ApiAnswer): string => keyRing.seal(purpose, JSON.stringify(answer), key);
+  /** On SQLite this process is the only one: what has no answer died with the one before. */
+  let cleared: Promise<void> | undefined;
+  const clear = (): Promise<void> => (database.dialect === 'sqlite' ? deleteUnanswered(database) : Promise.resolve());
+
+  const first = async (key: string, mac: string, work: (keep: Keep) => Promise<ApiAnswer>): Promise<ApiAnswer> => {
+    await (cleared ??= clear());
     const known = await claim(key, mac);
     if (known !== undefined) return JSON.parse(keyRing.open(purpose, known, key)) as ApiAnswer;
     try {
-      const answer = await work();
-      await answerCall(database, key, keyRing.seal(purpose, JSON.stringify(answer), key));
+      let kept = false;
+      const answer = await work(async (tx, given) => {
+        await answerCall(tx, key, sealed(key, given));
+        tx.afterCommit(() => (kept = true));
+      });
+      if (!kept) await answerCall(database, key, sealed(key, answer));
       return answer;
     } catch (error) {
       await deleteCall(database, key);

@@ -32,6 +32,11 @@ export async function deleteCall(db: Queryable, key: string): Promise<void> {
   await runSql(db, 'DELETE FROM service_call WHERE key = ? AND answer_sealed IS NULL', [key]);
 }
 
+/** Of a process that died. */
+export async function deleteUnanswered(db: Queryable): Promise<void> {
+  await runSql(db, 'DELETE FROM service_call WHERE answer_sealed IS NULL', []);
+}
+
 export interface ServiceProof {
   readonly id: string;
   readonly userId: UserId;

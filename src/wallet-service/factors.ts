@@ -5,7 +5,7 @@ import { newId, type UserId } from '../kernel/ids.ts';
 import { actionTermsFromWire, createMfa, createMfaAdministration, deviceOnWire, factorChangeOnWire, factorRefusalOnWire, isFactorRefusal, loweredOnWire, nothingEnrolled, passkeyOnWire, paymentTermsFromWire, purgeExpiredMfa, readAuthProof, requireAuthProof, timeFromWire, type AnnounceChange, type ChallengeAnswer, type DeviceRegistration, type GivenBinding, type GivenPin, type MfaAdministration, type MfaOptions, type OwnMfa, type Requester, type WireTerms } from '../mfa/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import { readUserId } from '../wallet/index.ts';
-import { createCalls, type Calls } from './calls.ts';
+import { createCalls, type Calls, type Keep } from './calls.ts';
 import { dropProofs, insertFactorChange, listFactorChanges, purgeFactorCalls } from './factor-repo.ts';
 import { createProofs, type Proofs } from './proofs.ts';
 
@@ -33,7 +33,7 @@ interface Parts {
   readonly administration: MfaAdministration;
 }
 
-type Work = (userId: UserId, request: ApiRequest) => Promise<object>;
+type Work = (userId: UserId, request: ApiRequest, keep: Keep) => Promise<object>;
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -101,17 +101,17 @@ const looks = ({ mfa, database }: Parts): Readonly<Record<string, Work>> => ({
 
 /** Operations that judge what a user shows. */
 const judgements = ({ mfa, proofs }: Parts): Readonly<Record<string, Work>> => ({
-  async verifyMfaChallenge(userId, request) {
+  async verifyMfaChallenge(userId, request, keep) {
     const { payment_id: paymentId, ...given } = bodyOf<Omit<ChallengeAnswer, 'challenge_id'> & { payment_id: string }>(request);
     const challengeId = request.path.challenge_id as string;
     const terms = await mfa.challenges.termsOf(userId, challengeId);
-    return proofs.verdict(userId, () => mfa.challenges.verify(userId, paymentId, { ...given, challenge_id: challengeId }), terms);
+    return proofs.verdict(userId, () => mfa.challenges.verify(userId, paymentId, { ...given, challenge_id: challengeId }), terms, keep);
   },
-  async proveTerms(userId, request) {
+  async proveTerms(userId, request, keep) {
     const { terms: wire, auth_proof: authProof } = bodyOf<{ terms: WireTerms; auth_proof: unknown }>(request);
     const evidence = requireAuthProof(authProof);
     const terms = 'action' in wire ? actionTermsFromWire(wire) : paymentTermsFromWire(wire);
-    return proofs.verdict(userId, () => mfa.proveTerms({ userId, terms, evidence }), terms.kind === 'payment' ? terms : undefined);
+    return proofs.verdict(userId, () => mfa.proveTerms({ userId, terms, evidence }), terms.kind === 'payment' ? terms : undefined, keep);
   },
   async verifyPasskey(userId, request) {
     const { proof, expiresAt } = await mfa.takeAssertion(userId, bodyOf<{ credential: object }>(request).credential);
@@ -193,11 +193,11 @@ export function createFactors(deps: FactorsDependencies): Factors {
   };
   const plain = (work: Work): Routes[string] => async (request) => {
     const userId = await userIn(request);
-    return answered(() => work(userId, request));
+    return answered(() => work(userId, request, () => Promise.resolve()));
   };
   const once = (work: Work, operation: string): Routes[string] => async (request) => {
     const userId = await userIn(request);
-    return parts.calls.once(String(request.headers['idempotency-key']), { operation, path: request.path, body: request.body }, () => answered(() => work(userId, request)));
+    return parts.calls.once(String(request.headers['idempotency-key']), { operation, path: request.path, body: request.body }, (keep) => answered(() => work(userId, request, keep)));
   };
   return { mfa, proofs: parts.proofs, routes: { ...mapped(looks(parts), plain), ...mapped({ ...judgements(parts), ...changes(parts) }, once) } };
 }

@@ -1,16 +1,18 @@
 import type { Database, Transaction } from '../database/index.ts';
+import { answer } from '../http/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asUserId, newId, sha256Hex, type UserId } from '../kernel/ids.ts';
 import { canonicalJson } from '../kernel/json.ts';
 import { factorRefusalOnWire, isFactorRefusal, proofRefusals, type PaymentTerms, type Proof, type WireVerdict } from '../mfa/index.ts';
 import type { WireInstruction, WireTerms } from '../wallet/index.ts';
+import type { Keep } from './calls.ts';
 import { insertProof, spendProof } from './factor-repo.ts';
 
 /** Proofs that were judged good, until the movement comes that they allow. */
 export interface Proofs {
   /** What came of judging: a good proof is used up, and over a payment becomes one that a movement can spend. Throws what is no verdict on a proof. */
-  verdict(userId: UserId, judge: () => Promise<Proof>, terms: PaymentTerms | undefined): Promise<WireVerdict>;
+  verdict(userId: UserId, judge: () => Promise<Proof>, terms: PaymentTerms | undefined, keep: Keep): Promise<WireVerdict>;
   /** Part of the movement's transaction. Throws PAYMENT_FAILED, which refuses it. */
   spend(tx: Transaction, key: string, instruction: WireInstruction): Promise<void>;
 }
@@ -47,15 +49,17 @@ const attemptsIn = (details: AppError['details']): { readonly attempts_remaining
 
 export function createProofs({ database, clock, requireProofs }: ProofsDependencies): Proofs {
   return {
-    async verdict(userId, judge, terms) {
+    async verdict(userId, judge, terms, keep) {
       try {
         const proof = await judge();
         const [id, expiresAt] = [newId('mfa_pr'), clock.now() + proofMs];
+        const good: WireVerdict = { verified: true, locked: false, method: proof.method, ...(proof.deviceId === undefined ? {} : { device_id: proof.deviceId }), ...(terms === undefined ? {} : { proof_id: id, expires_at: isoTime(expiresAt) }) };
         await database.inTransaction(async (tx) => {
           await proof.spend(tx);
           if (terms !== undefined) await insertProof(tx, { id, userId, termsHash: hashOf(terms.id, terms.amountMinor, terms.currency, terms.recipient), expiresAt });
+          await keep(tx, answer(good));
         });
-        return { verified: true, locked: false, method: proof.method, ...(proof.deviceId === undefined ? {} : { device_id: proof.deviceId }), ...(terms === undefined ? {} : { proof_id: id, expires_at: isoTime(expiresAt) }) };
+        return good;
       } catch (error) {
         if (!isFactorRefusal(error) || !proofRefusals.has(error.code)) throw error;
         const attempts = attemptsIn(error.details);

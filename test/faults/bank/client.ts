@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DeviceKey } from '../../http/mfa/device-key.ts';
 import { signatureOver } from '../../http/payments/support.ts';
-import { proofOf } from '../../http/wallet/fake-proofs.ts';
 
 export interface Reply {
   readonly status: number;
@@ -47,6 +46,8 @@ export interface ClientOptions {
   /** Transfers that wait for somebody's acceptance. */
   readonly waiting: { readonly id: string; readonly payer: string; readonly payee: string }[];
   readonly isOver: () => boolean;
+  /** The `auth_proof` of a confirmation; `n` makes another one over the same terms. */
+  readonly prove: (terms: { readonly id: string; readonly amountMinor: number; readonly recipient: string }, n?: number) => object;
   /** How this person pays: a session with the shop, and a registered device. The shop's own credentials are for refunds. */
   readonly till: { readonly appToken: string; readonly key: DeviceKey; readonly deviceId: string; readonly merchant: string };
 }
@@ -113,7 +114,7 @@ export class BankClient {
     const { status, body } = await this.#keyed('/wallet/v1/p2p/initiate', `t${(serial += 1)}`, { recipient: payee, amount: amountMinor / 100, currency: 'USD', room_id: roomId });
     if (status !== 200) return;
     const id = body.transfer_id as string;
-    const confirmations = await Promise.all(Array.from({ length: chance(20) ? 2 : 1 }, (_, n) => this.#post(`/wallet/v1/p2p/${id}/confirm`, { auth_proof: proofOf({ id, amountMinor, recipient: payee }, n) })));
+    const confirmations = await Promise.all(Array.from({ length: chance(20) ? 2 : 1 }, (_, n) => this.#post(`/wallet/v1/p2p/${id}/confirm`, { auth_proof: this.#options.prove({ id, amountMinor, recipient: payee }, n) })));
     for (const reply of confirmations) if (reply.status === 200) ledger.confirmed.add(id);
     if (confirmations.some((reply) => reply.body.status === 'pending_recipient_acceptance')) waiting.push({ id, payer: me, payee });
   }
@@ -129,7 +130,7 @@ export class BankClient {
       currency: 'USD',
       count,
       distribution: pick(['random', 'equal']),
-      auth_proof: proofOf({ id: key, amountMinor, recipient: roomId }),
+      auth_proof: this.#options.prove({ id: key, amountMinor, recipient: roomId }),
     });
     if (status !== 200) return;
     ledger.confirmed.add(body.gift_id as string);
