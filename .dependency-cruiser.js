@@ -1,5 +1,5 @@
 /** The import rules of docs/architecture.md: kernel <- config, database, jobs, http, ports <- features <- adapters <- app <- main. */
-const features = 'wallet-service|miniapps|releases|reviews|developers|catalog|cards|capabilities|administration|storage|payments|transfers|gifts|mfa|webhooks|wallet|idempotency|notices|users|proxying';
+const features = 'wallet-service|miniapps|releases|reviews|developers|catalog|analytics|cards|capabilities|administration|storage|payments|transfers|gifts|mfa|webhooks|wallet|idempotency|notices|users|proxying';
 export default {
   forbidden: [
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },

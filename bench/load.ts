@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** One request, whole, as bytes: the client must cost less than any server. */
 export function requestBytes(method: string, path: string, token: string, body?: unknown): Buffer {
@@ -58,25 +59,48 @@ export interface Load {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Of each request, in the order in which they were sent. */
+  readonly latenciesMs: Float64Array;
 }
 
-/** Sends `count` requests, `inFlight` at a time, and measures. */
-export async function drive(port: number, count: number, inFlight: number, next: (n: number) => Buffer): Promise<Load> {
+export const percentile = (values: Iterable<number>, share: number): number => {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
+};
+
+async function spread(port: number, count: number, inFlight: number, send: (connection: Connection, n: number) => Promise<number>): Promise<Load> {
   const connections = Array.from({ length: inFlight }, () => new Connection(port));
   const latencies = new Float64Array(count);
   let sent = 0;
   const begin = performance.now();
   await Promise.all(
     connections.map(async (connection) => {
-      for (let n = sent++; n < count; n = sent++) {
-        const start = performance.now();
-        await connection.send(next(n));
-        latencies[n] = performance.now() - start;
-      }
+      for (let n = sent++; n < count; n = sent++) latencies[n] = await send(connection, n);
     }),
   );
   const seconds = (performance.now() - begin) / 1000;
   for (const connection of connections) connection.close();
-  latencies.sort();
-  return { perSecond: count / seconds, p50Ms: latencies[Math.floor(count / 2)]!, p99Ms: latencies[Math.floor(count * 0.99)]! };
+  return { perSecond: count / seconds, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99), latenciesMs: latencies };
+}
+
+/** Sends `count` requests, `inFlight` at a time, and measures. */
+export const drive = (port: number, count: number, inFlight: number, next: (n: number) => Buffer): Promise<Load> =>
+  spread(port, count, inFlight, async (connection, n) => {
+    const start = performance.now();
+    await connection.send(next(n));
+    return performance.now() - start;
+  });
+
+const mostInFlight = 64;
+
+/** Sends `perSecond` requests a second, whether those before were answered or not; each is measured from the moment at which it was due. */
+export function driveAt(port: number, count: number, perSecond: number, next: (n: number) => Buffer): Promise<Load> {
+  const begin = performance.now();
+  return spread(port, count, mostInFlight, async (connection, n) => {
+    const due = begin + (n * 1000) / perSecond;
+    const early = due - performance.now();
+    if (early > 0) await delay(early);
+    await connection.send(next(n));
+    return performance.now() - due;
+  });
 }

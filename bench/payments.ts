@@ -36,7 +36,7 @@ async function realPayments(directory: string) {
   const keyRing = await openKeyRing({ path: join(directory, 'ring.json'), clock });
   const audit = createAuditRecorder({ clock, queue });
   const options = { minPinLength: 6, attempts: { maxAttempts: 3, lockMs: 1, maxLockMs: 1 }, freshSignInMs: 1, loweredLimitsMs: 1, pinResetMs: 1, challengeMs: 1, issuerName: 'bench', rpId: 'localhost', origins: [] };
-  const mfa = createMfa({ database, clock, keyRing, queue, announce: announceToUser({ events, audit }), options: { ...options, policy: { requireOver: new Map([['USD', '500']]), requireForNewDevice: false, newDeviceMs: 1, requireForFirstPayment: false } } });
+  const mfa = createMfa({ database, clock, keyRing, queue, announce: announceToUser({ events, audit }), audit, options: { ...options, policy: { requireOver: new Map([['USD', '500']]), requireForNewDevice: false, newDeviceMs: 1, requireForFirstPayment: false } } });
   const wallet = createWallet({ database, clock, levels: [unlimited, unlimited, unlimited], defaultCurrency: usd, limitShareOf: async (userId, db) => ((await mfa.loweredLimitsUntil(userId, db)) === undefined ? 1 : 0.2) });
   const administration = createWalletAdministration({ database, clock, wallet, record: () => Promise.resolve() });
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
@@ -48,7 +48,7 @@ async function realPayments(directory: string) {
   await database.sql('wallet').update({ activated_at: clock.now(), level: 3 });
   await insertTestApp(database, shop);
   await database.sql('miniapp').update({ webhook_url: 'https://shop.example/hook', webhook_secret: 'sealed' });
-  const ownership = { requireMayRegister: nothing, mayRead: nothing, mayManage: nothing, organizationExists: nothing, usersOf: () => Promise.resolve([]) };
+  const ownership = { requireMayRegister: nothing, mayRead: nothing, mayManage: nothing, nameOf: () => Promise.resolve(undefined), organizationExists: nothing, usersOf: () => Promise.resolve([]) };
   const miniapps = createMiniApps({ database, clock, events, seal: () => '', miniappUser: () => user(0), ownership, endSessions: nothing, keepSigningWith: nothing, audit: nothing, tell: nothing, followers: { registered: nothing, moved: (_tx, { app }) => Promise.resolve(app), renewed: (_tx, app) => Promise.resolve(app.versionCode + 1) }, mirror: { show: nothing, list: () => Promise.resolve([]) }, wakes: createLocalWakes() });
   const webhooks = createWebhooks({ database, clock, queue, guardedFetch: { fetch: nothing }, findEndpoint: (id, tx, url) => miniapps.webhookOf(id, tx, url), unseal: () => '', tellDevelopers: nothing, options: { timeoutMs: 1, maxAgeMs: 1, retentionMs: 1, perEndpoint: 1 } });
   const payments = createPayments({

@@ -1,3 +1,4 @@
+import { measureAnnouncement } from './announcement.ts';
 import { measureGateway } from './gateway.ts';
 import { measureInbox } from './inbox.ts';
 import { measureOAuth } from './oauth.ts';
@@ -9,7 +10,7 @@ import { measureVerification } from './verification.ts';
 import { report, type Measurement } from './support.ts';
 import { measureWallet } from './wallet.ts';
 
-const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, verification: measureVerification, storage: measureStorage, storage_postgres: measureStoragePostgres, store: measureStore, wallet: measureWallet, payments: measurePayments, gateway: measureGateway };
+const all: Readonly<Record<string, () => Promise<Measurement[]>>> = { start: measureStart, inbox: measureInbox, oauth: measureOAuth, verification: measureVerification, storage: measureStorage, storage_postgres: measureStoragePostgres, store: measureStore, wallet: measureWallet, payments: measurePayments, gateway: measureGateway, announcement: measureAnnouncement };
 
 /** For information: not part of the table. */
 const onlyByName = ['storage_postgres'];

@@ -8,6 +8,7 @@ import { systemClock as clock } from '../src/kernel/clock.ts';
 import { asUserId, type UserId } from '../src/kernel/ids.ts';
 import { asCurrency } from '../src/kernel/money.ts';
 import { createRoomEvents } from '../src/matrix/index.ts';
+import { createAuditRecorder } from '../src/security/audit/index.ts';
 import { createTransfers } from '../src/transfers/index.ts';
 import { createWallet, createWalletAdministration } from '../src/wallet/index.ts';
 import { inTurns, type Measurement } from './support.ts';
@@ -66,7 +67,7 @@ async function realTransfers(directory: string) {
     sharedRooms: { requireShared: () => Promise.resolve({ roomId, isEncrypted: false, members: new Map() }), isKnownEncrypted: () => Promise.resolve(false) },
     proofs: { methodsOf: () => Promise.resolve(['pin']), prove: () => Promise.resolve({ spend: () => Promise.resolve() }) },
     activation: { send: () => Promise.resolve() },
-    notices: { publish: () => {} }, mayHaveWallet: () => true,
+    notices: { publish: () => {} }, audit: createAuditRecorder({ clock, queue }), mayHaveWallet: () => true,
     policy: { acceptance: 'never', acceptanceAbove: 0, confirmMs: 3_600_000, acceptanceMs: 1000, secondEvent: false },
   });
   const offer = (): Promise<{ id: string; payer: UserId }[]> =>

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Express } from 'express';
 import { administrationRoutes } from './administration.ts';
+import { analyticsRoutes, createAnalytics } from './analytics/index.ts';
 import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
 import { capabilityRoutes } from './capabilities/index.ts';
 import type { Mirror } from './catalog/index.ts';
@@ -11,15 +12,15 @@ import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Au
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
 import { isoTime, type Clock } from './kernel/clock.ts';
 import type { LoopReport } from './kernel/loop-health.ts';
-import { asMiniAppId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
+import { asMiniAppId, asRoomId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { plainTracer, type Tracer } from './kernel/trace.ts';
 import { buildDistribution, type Distribution } from './distribution.ts';
 import { buildNotices, buildStorage } from './live.ts';
-import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
+import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, createUserFacts, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
 import type { RoomCommand } from './matrix/port.ts';
 import type { UserProof } from './matrix/proof/index.ts';
-import type { SignIn } from './matrix/sign-in/index.ts';
+import { matrixApiScope, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
 import { mfaRoutes, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
@@ -102,7 +103,7 @@ function buildMatrix(deps: AppDependencies) {
   const facts = new RoomFacts({ clock, homeserver });
   const rooms = new OwnRooms({ database, clock, homeserver, names, facts, aliasHash });
   const audit = createAudit({ ...deps, queue, retentionMs: config.audit.retention_days * dayMs });
-  return { queue, events, names, rooms, facts, sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createWakes(database, clock, deps.log) };
+  return { queue, events, names, rooms, facts, userFacts: createUserFacts({ clock, homeserver }), sharedRooms: createSharedRooms({ database, facts }), audit, wakes: createWakes(database, clock, deps.log) };
 }
 
 type Matrix = ReturnType<typeof buildMatrix>;
@@ -150,16 +151,14 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
   return { webhooks, close: () => guardedFetch.close() };
 }
 
-/** The three ways to prove a Matrix user (decision D1), and the guarded way to other people's servers that one of them needs. */
-
 /** The registry as the authorization server sees it. */
 const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
   async findClient(clientId) {
     const client = await miniapps.findClient(clientId);
     if (client === undefined) return undefined;
-    const { kind, app, secretHashes } = client;
+    const { kind, app, secretHashes, developerName } = client;
     const active = app.status === 'active';
-    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
+    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, developerName, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
   },
 });
 
@@ -179,7 +178,7 @@ const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   consents: { attempts: limits.consents_per_minute, seconds: 60 },
 });
 
-function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying, limits: BuiltLimits): OAuth {
+function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes, userFacts }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying, limits: BuiltLimits): OAuth {
   const { config } = deps;
   return createOAuth({
     ...deps,
@@ -197,11 +196,14 @@ function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes }: Matr
     },
     audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
     async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
-      if (!remainingScopes.includes('messaging:send')) await proxying.end(tx, { userId, miniappId });
+      const ended = !remainingScopes.includes('messaging:send') && (await proxying.end(tx, { userId, miniappId }));
       await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
       notices.publish(tx, { userId, kind: 'authorization.revoked', audience: miniappId, body: { miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason } });
+      return ended ? [matrixApiScope] : [];
     },
     onScopesGranted: (tx, { userId, miniappId, scopes }) => notices.publish(tx, { userId, kind: 'authorization.granted', audience: miniappId, body: { miniapp_id: miniappId, scopes } }),
+    profileOf: (userId) => userFacts.profileOf(userId),
+    standingOf: (userId, roomId) => userFacts.standingOf(userId, asRoomId(roomId)),
     mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
     options: {
       issuer: config.server.public_url,
@@ -295,8 +297,7 @@ function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, we
   const money = buildMoney({
     ...{ ...deps, ...matrix, mfa, miniapps, webhooks, notices, calls },
     botOf: async (miniappId) => (await bots.find(miniappId))?.userId,
-    onPayment: (status) => metrics().countPayment(status),
-    walletObserver: metrics,
+    onPayment: (status) => metrics().countPayment(status), walletObserver: metrics,
     proofs: deps.proofs ?? proofsOf(mfa),
     limitShareOf: limitShareOf(mfa, deps.config.mfa.lowered_limits_percent / 100),
   });
@@ -340,9 +341,17 @@ function buildHttp(deps: AppDependencies, roles: ReadonlySet<string>, { metrics,
     trustedProxies: config.server.trusted_proxies,
     limits: limits.requests,
     appservice: roles.has('appservice') ? appserviceRouter({ ...connection, hsToken: registration.hsToken, bodyLimitBytes: config.server.appservice_body_limit_bytes, log }) : undefined,
-    api: roles.has('api') ? { oauth: oauth.middleware, router } : undefined,
+    // Every process can be asked whether it lives, whatever it does.
+    api: roles.has('api') ? { oauth: oauth.middleware, router } : { oauth: undefined, router: { ...router, ...onlyProbes(contract, routes) } },
   });
 }
+
+const isProbe = (operationId: string): boolean => operationId === 'getLiveness' || operationId === 'getReadiness';
+
+const onlyProbes = (contract: Contract, routes: Routes): Pick<ApiOptions, 'contract' | 'routes'> => ({
+  contract: { ...contract, operations: contract.operations.filter(({ id }) => isProbe(id)) },
+  routes: Object.fromEntries(Object.entries(routes).filter(([id]) => isProbe(id))),
+});
 
 interface Features {
   readonly miniapps: MiniApps;
@@ -360,7 +369,7 @@ interface Features {
 }
 
 /** Handlers by operation, of the features that bring none themselves. */
-function routesOf({ database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
+function routesOf({ config, database, clock }: AppDependencies, { miniapps, distribution, bots, whitelist, organizations, developers, catalog, storage, oauth, mfa, webhooks, notices }: Features): Routes {
   return {
     ...miniappRoutes({ miniapps, act: async (...step) => (await distribution.lifecycle.act(...step)).app, isPrivilegedScope }),
     ...distribution.routes,
@@ -373,6 +382,7 @@ function routesOf({ database, clock }: AppDependencies, { miniapps, distribution
     ...oauthRoutes(oauth),
     ...mfaRoutes(mfa),
     ...webhookRoutes({ database, webhooks, requireApp: requireAppOf(miniapps) }),
+    ...analyticsRoutes({ analytics: createAnalytics({ database, clock, fewest: config.analytics.min_people }), requireApp: requireAppOf(miniapps) }),
   };
 }
 
@@ -385,7 +395,7 @@ export function buildApp(deps: AppDependencies): App {
     for (const miniappId of await miniapps.listUnpublished(tx, owner)) await oauth.revokeSessions(tx, { userId, miniappId });
   });
   const ownership = createOwnership(organizations);
-  const mirror = buildMirror({ config, ...matrix });
+  const { mirror, jobs: mirrorJobs } = buildMirror({ ...deps, ...matrix });
   const { miniapps, distribution } = buildMiniApps(deps, matrix, mirror, ownership, (tx, miniappId) => oauth.revokeSessions(tx, { miniappId }), () => webhooks);
   const { webhooks, close: closeWebhooks } = buildWebhooks(deps, matrix, miniapps, ownership);
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
@@ -397,7 +407,7 @@ export function buildApp(deps: AppDependencies): App {
   const console = buildConsole(deps, miniapps);
   const proxying = buildProxying(deps, matrix, signIn);
   const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying, limits);
-  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits) };
+  const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits, matrix.audit.record) };
   const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
   const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });
   const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics, calls });
@@ -406,7 +416,7 @@ export function buildApp(deps: AppDependencies): App {
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state, breakers: () => money.breakers(), openInstructions: () => money.openInstructions() });
   const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, mfa.tidyUp, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
-  const jobs = { ...connection.jobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
+  const jobs = { ...connection.jobs, ...mirrorJobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
   matrix.wakes.on('jobs', () => worker.wake());
@@ -423,14 +433,13 @@ export function buildApp(deps: AppDependencies): App {
     worker,
     jobs,
     storage, notices,
-    whitelist,
-    admins,
+    whitelist, admins,
     homeserverState,
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
-      await Promise.all([limits.ready(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
+      await Promise.all([limits.ready(), distribution.prepare(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       matrix.wakes.start();
       await connection.prepare();
       await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));

@@ -7,7 +7,7 @@ import { asUserId, type MiniAppId, type UserId } from './kernel/ids.ts';
 import type { RoomEvents } from './matrix/port.ts';
 import type { AppStep, Followers, MiniApp, MiniAppAudit, MiniApps, Ownership, Registrar } from './miniapps/index.ts';
 import { announcer, bundleRoutes, createBundles, createFollowers, createLifecycle, createLocalStore, createS3Store, createReleaseKeys, createUpdates, createVersions, updateRoutes, removalKind, releaseRoutes, type CommandsFor, type Lifecycle, type VersionStep } from './releases/index.ts';
-import { checksKind, createAppeals, createReviews, reviewRoutes } from './reviews/index.ts';
+import { checksKind, createAppeals, forsakenKind, createReviews, reviewRoutes } from './reviews/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import type { Webhooks } from './webhooks/index.ts';
@@ -66,7 +66,7 @@ export function buildDistribution(deps: DistributionDependencies) {
     walk: (...step) => deps.miniapps().walk(...step),
     release: (...change) => deps.miniapps().release(...change),
   };
-  const { advisories_file: advisoriesFile, check_timeout_seconds, verified_days, community_days, beta_days, evidence_max_bytes, evidence_max_files, contact_email: contactEmail } = deps.config.reviews;
+  const { advisories_file: advisoriesFile, frame_ancestors: framing, check_timeout_seconds, verified_days, community_days, beta_days, evidence_max_bytes, evidence_max_files, contact_email: contactEmail } = deps.config.reviews;
   const guardedFetch = createGuardedFetch({ development: deps.config.security.development, timeoutMs: 10_000, maxBytes: 2 * 1024 * 1024 });
   const reviews = createReviews({
     ...deps,
@@ -74,6 +74,7 @@ export function buildDistribution(deps: DistributionDependencies) {
     bundles,
     guardedFetch,
     advisoriesFile,
+    framing,
     lifecycle: (): Lifecycle => lifecycle,
     promisedMs: { official: 0, verified: verified_days * dayMs, community: community_days * dayMs, beta: beta_days * dayMs },
     checkTimeoutMs: check_timeout_seconds * 1000,
@@ -101,7 +102,8 @@ export function buildDistribution(deps: DistributionDependencies) {
     /** An administrator's word in a room: the same step as over HTTP, as part of the transaction that answers. */
     moveIn: async (tx: Transaction, miniappId: string, by: Registrar, commandsFor: CommandsFor, reason?: string): Promise<MiniApp> => (await lifecycle.actIn(tx, await miniapps.lock(tx, miniappId), by, commandsFor, reason)).app,
     routes: { ...releaseRoutes({ ...deps, miniapps, lifecycle, versions, bundles }), ...bundleRoutes({ ...deps, bundles }), ...updateRoutes({ updates }), ...reviewRoutes({ miniapps, reviews, appeals, evidence: { maxBytes: evidence_max_bytes, maxFiles: evidence_max_files }, contactEmail }) },
-    jobs: { [removalKind]: bundles.removing, [checksKind]: reviews.checking },
+    jobs: { [removalKind]: bundles.removing, [checksKind]: reviews.checking, [forsakenKind]: appeals.forsaking },
+    prepare: () => bundles.removeLeftovers(),
     chores: [bundles.tidyUp],
     close: () => Promise.all([store.close(), guardedFetch.close()]),
   };

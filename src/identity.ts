@@ -10,6 +10,7 @@ import { createSignIn, type SignIn } from './matrix/sign-in/index.ts';
 import type { MiniApps } from './miniapps/index.ts';
 import { grantedScopes, type OAuth } from './oauth/index.ts';
 import { createProxying, type Proxying } from './proxying/index.ts';
+import type { RecordAudit } from './security/audit/index.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
 import type { BuiltLimits } from './limits.ts';
 import type { KeyRing } from './security/key-ring.ts';
@@ -64,10 +65,11 @@ export function buildConsole({ config }: IdentityDependencies, miniapps: MiniApp
 }
 
 /** Developers' tokens, signed with the authorization server's keys. */
-export function buildDeveloperTokens(deps: IdentityDependencies, organizations: Organizations, oauth: OAuth, console: Console, limits: BuiltLimits): DeveloperTokens {
+export function buildDeveloperTokens(deps: IdentityDependencies, organizations: Organizations, oauth: OAuth, console: Console, limits: BuiltLimits, audit: RecordAudit): DeveloperTokens {
   const { config } = deps;
   return createDeveloperTokens({
     ...deps,
+    audit,
     console,
     organizations,
     signer: oauth.jwts,

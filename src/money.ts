@@ -106,9 +106,9 @@ export function buildMoney(deps: MoneyDependencies): Money {
   const activationMark = (walletId: string): string => keyRing.mac('activation-url', walletId);
   const activationUrl = (walletId: string): string => `${config.server.public_url}/account/activate?${new URLSearchParams({ wallet: walletId, mark: activationMark(walletId) }).toString()}`;
   const activation = createActivationNotice({ wallet, events: deps.events, activationUrl });
-  const transfers = createTransfers({ ...deps, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
+  const transfers = createTransfers({ ...deps, audit: deps.audit.record, wallet, activation, mayHaveWallet, policy: transferPolicy(config.transfers) });
   const { random_algorithm: randomAlgorithm, max_count: maxCount, confirm_seconds: giftConfirm, lifetime_seconds: giftLifetime } = config.gifts;
-  const gifts = createGifts({ ...deps, wallet, activation, mayHaveWallet, policy: { randomAlgorithm, maxCount, confirmMs: giftConfirm * 1000, lifetimeMs: giftLifetime * 1000 } });
+  const gifts = createGifts({ ...deps, audit: deps.audit.record, wallet, activation, mayHaveWallet, policy: { randomAlgorithm, maxCount, confirmMs: giftConfirm * 1000, lifetimeMs: giftLifetime * 1000 } });
   const payments = buildPayments(deps, wallet, mayHaveWallet);
   return {
     wallet,

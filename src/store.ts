@@ -1,10 +1,10 @@
 import { createAdministration, type AdministrationDependencies } from './administration/index.ts';
 import type { Offer } from './capabilities/index.ts';
 import { cardRoutes, createCards } from './cards/index.ts';
-import { createCatalog, createMirror, type Catalog, type Mirror, type RankingPolicy } from './catalog/index.ts';
+import { createCatalog, createMirror, createWidgetUpkeep, widgetsKind, type Catalog, type Mirror, type RankingPolicy } from './catalog/index.ts';
 import type { Config } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
-import type { JobQueue } from './jobs/index.ts';
+import type { JobKind, JobQueue } from './jobs/index.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { Contract } from './http/index.ts';
 import { asRoomId } from './kernel/ids.ts';
@@ -41,7 +41,11 @@ const policyOf = (ranking: Config['catalog']['ranking']): RankingPolicy => ({
   trendingMinGrowth: ranking.trending_min_growth_percent / 100,
 });
 
-export const buildMirror = ({ config, events }: Pick<StoreDependencies, 'config' | 'events'>): Mirror => createMirror({ events, maxApps: config.catalog.max_state_apps });
+/** What the catalogue room shows, and rooms that show apps as widgets. */
+export function buildMirror(deps: Pick<StoreDependencies, 'config' | 'queue' | 'events'>): { readonly mirror: Mirror; readonly jobs: Readonly<Record<string, JobKind>> } {
+  const widgets = createWidgetUpkeep(deps);
+  return { mirror: createMirror({ ...deps, maxApps: deps.config.catalog.max_state_apps, changed: (tx, app) => widgets.changed(tx, app) }), jobs: { [widgetsKind]: widgets.job } };
+}
 
 /** The store and the cards of its apps, as the rest of the house sees them. */
 export function buildCatalog(deps: StoreDependencies): Catalog & { readonly chores: readonly ((tx: Transaction, now: number) => Promise<unknown>)[] } {

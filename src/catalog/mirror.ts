@@ -13,10 +13,18 @@ export interface Mirror {
   refresh(tx: Transaction): Promise<void>;
 }
 
-export function createMirror({ events, maxApps }: { readonly events: RoomEvents; readonly maxApps: number }): Mirror {
+export interface MirrorDependencies {
+  readonly events: RoomEvents;
+  readonly maxApps: number;
+  /** Rooms besides the catalogue that show the app. */
+  readonly changed: (tx: Transaction, app: MiniApp) => Promise<void>;
+}
+
+export function createMirror({ events, maxApps, changed }: MirrorDependencies): Mirror {
   const publish = (tx: Transaction, app: MiniApp): void => events.emit(tx, appStateEvent(app, { catalogue: true }));
   return {
     async show(tx, app) {
+      await changed(tx, app);
       if (!(await isMirrored(tx, app.miniappId))) {
         if ((await countMirrored(tx)) >= maxApps) return;
         await setMirrored(tx, [app.miniappId], true);

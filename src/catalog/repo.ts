@@ -1,5 +1,5 @@
 import { runSql, type Queryable, type Transaction } from '../database/index.ts';
-import { asMiniAppId, asRoomId, type MiniAppId, type RoomId, type UserId } from '../kernel/ids.ts';
+import { asMiniAppId, asRoomId, asUserId, type MiniAppId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { miniappFromRow, type MiniApp, type MiniAppRow } from '../miniapps/index.ts';
 
 export interface Installation {
@@ -134,4 +134,19 @@ export async function takeRoomInstallations(tx: Transaction, userId: UserId, min
   const rows = await runSql<RoomRow>(tx, 'DELETE FROM catalog_room WHERE miniapp_id = ? AND user_id = ? RETURNING room_id, widget', [miniappId, userId]);
   const others = new Set(rows.length === 0 ? [] : await tx.sql<RoomRow>('catalog_room').where({ miniapp_id: miniappId, widget: 1 }).whereIn('room_id', rows.map(({ room_id }) => room_id)).pluck('room_id'));
   return rows.map((row) => ({ roomId: asRoomId(row.room_id), lastWidget: row.widget === 1 && !others.has(row.room_id) }));
+}
+
+export async function hasWidgets(db: Queryable, miniappId: MiniAppId): Promise<boolean> {
+  return (await runSql(db, 'SELECT 1 AS there FROM catalog_room WHERE miniapp_id = ? AND widget = 1 LIMIT 1', [miniappId])).length === 1;
+}
+
+/** Rooms that show the app as a widget behind `after`, each with one of those who put it there. */
+export async function listWidgetRooms(db: Queryable, miniappId: MiniAppId, after: string, limit: number): Promise<{ readonly roomId: RoomId; readonly userId: UserId }[]> {
+  const rows = await runSql<{ room_id: string; user_id: string }>(db, 'SELECT room_id, min(user_id) AS user_id FROM catalog_room WHERE miniapp_id = ? AND widget = 1 AND room_id > ? GROUP BY room_id ORDER BY room_id LIMIT ?', [miniappId, after, limit]);
+  return rows.map(({ room_id: roomId, user_id: userId }) => ({ roomId: asRoomId(roomId), userId: asUserId(userId) }));
+}
+
+/** The app stays installed in these rooms, without a widget. */
+export async function forgetWidgets(tx: Transaction, miniappId: MiniAppId, rooms: readonly RoomId[]): Promise<void> {
+  if (rooms.length > 0) await tx.sql('catalog_room').where({ miniapp_id: miniappId }).whereIn('room_id', [...rooms]).update({ widget: 0 });
 }

@@ -2,6 +2,7 @@ import type { Database } from '../database/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { invalidField } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
+import { isText } from '../kernel/text.ts';
 import type { MiniApp, MiniApps } from '../miniapps/index.ts';
 import { browse, findRating, listCategories, listTrending, type ListedApp, type Page, type Position, type Sort } from './listing-repo.ts';
 import { dayOf, rank, type Counters, type Day, type Ranking, type RankingPolicy } from './ranking.ts';
@@ -74,11 +75,14 @@ const wordsOf = (text: string): string[] => text.normalize('NFKD').replace(/[\u0
 
 const writeCursor = (sort: Sort, { key, seq }: Position): string => Buffer.from(JSON.stringify([sort, key, seq])).toString('base64url');
 
+/** What the database's `integer` holds. */
+const maxSeq = 2 ** 31 - 1;
+
 function readCursor(text: string, sort: Sort): Position {
   try {
     const [of, key, seq] = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown[];
-    const isKey = sort === 'name' ? typeof key === 'string' : Number.isSafeInteger(key);
-    if (of === sort && isKey && Number.isSafeInteger(seq)) return { key: key as number | string, seq: seq as number };
+    const isKey = sort === 'name' ? typeof key === 'string' && isText(key) : Number.isSafeInteger(key);
+    if (of === sort && isKey && Number.isInteger(seq) && Math.abs(seq as number) <= maxSeq) return { key: key as number | string, seq: seq as number };
   } catch {
     // Said below.
   }

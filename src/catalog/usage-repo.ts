@@ -42,8 +42,8 @@ export async function saveUse(tx: Transaction, seq: number, userId: UserId, use:
   await runSql(tx, 'UPDATE catalog_use SET active_days = ?, last_day = ?, sessions_on_last_day = ?, counted = ?, qualified_day = ? WHERE seq = ? AND user_id = ?', [use.activeDays, use.lastDay, use.sessionsOnLastDay, use.counted ? 1 : 0, use.qualifiedDay ?? null, seq, userId]);
 }
 
-/** Counters of one day that are added to. */
-export type DayCounter = 'installs' | 'sessions' | 'user_days' | 'last_active' | 'ratings' | 'stars';
+/** Counters of one day that are added to. `installs` are new qualified installs; `installations` and `removals` all that happened. */
+export type DayCounter = 'installs' | 'installations' | 'removals' | 'sessions' | 'user_days' | 'last_active' | 'ratings' | 'stars';
 
 /** Days in the order in which they are given: two transactions that touch the same two take them alike. */
 export async function addToDay(tx: Transaction, seq: number, day: Day, changes: Readonly<Partial<Record<DayCounter, number>>>): Promise<void> {

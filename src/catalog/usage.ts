@@ -50,15 +50,17 @@ export function createUsage({ clock }: { readonly clock: Clock }): Usage {
     async installed(tx, miniappId, userId) {
       const seq = await seqOf(tx, miniappId);
       const use = await lockUse(tx, seq, userId, true);
-      if (use === undefined || use.activeDays === 0) return;
       const today = dayOf(clock.now());
+      if (use === undefined || use.activeDays === 0) return addToDay(tx, seq, today, { installations: 1 });
       const { use: next, qualified, installs } = qualify(use, today);
-      await write(tx, seq, userId, { use: next, qualified, days: [[today, { installs }]] });
+      await write(tx, seq, userId, { use: next, qualified, days: [[today, { installs, installations: 1 }]] });
     },
     async removed(tx, miniappId, userId) {
       const seq = await seqOf(tx, miniappId);
       const use = await lockUse(tx, seq, userId, false);
-      if (use?.counted === true) await write(tx, seq, userId, { use: { ...use, counted: false }, qualified: -1, days: [] });
+      const removed: Change['days'] = [[dayOf(clock.now()), { removals: 1 }]];
+      if (use?.counted === true) return write(tx, seq, userId, { use: { ...use, counted: false }, qualified: -1, days: removed });
+      for (const [day, changes] of removed) await addToDay(tx, seq, day, changes);
     },
   };
 }

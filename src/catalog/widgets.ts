@@ -22,3 +22,6 @@ export const addWidget = (app: MiniApp, roomId: RoomId, userId: UserId): Outboun
 export const removeWidget = (app: MiniApp, roomId: RoomId): OutboundEvent => stateEvent(app, roomId, {});
 
 export const mayNotAddWidgets = (): AppError => new AppError('INSUFFICIENT_PERMISSIONS', 'widget: you, or the bot, may not add widgets to this room');
+
+/** The widget as it is now, where the room still has it: who took it out of the room does not find it there again. */
+export const renewWidget = (app: MiniApp, roomId: RoomId, userId: UserId): OutboundEvent => ({ ...addWidget(app, roomId, userId), replacesOnly: true });

@@ -14,7 +14,7 @@ export async function insertRows<Row extends Record<string, string | number | nu
   const names = Object.keys(columns);
   const list = names.join(', ');
   if (tx.dialect === 'sqlite') {
-    const connection = await (tx.sql.client as { acquireConnection(): Promise<SqliteConnection> }).acquireConnection();
+    const connection = tx.connection ?? await (tx.sql.client as { acquireConnection(): Promise<SqliteConnection> }).acquireConnection();
     const values = rows.map((row) => names.map((name) => row[name] ?? null));
     return runForEach(connection, `INSERT INTO ${table} (${list}) VALUES (${names.map(() => '?').join(', ')}) ${conflict}`, values);
   }

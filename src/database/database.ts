@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import type { Database as SqliteConnection } from 'better-sqlite3';
+import BetterSqlite3, { type Database as SqliteConnection } from 'better-sqlite3';
 import knexFactory, { type Knex } from 'knex';
 import type * as Pg from 'pg';
 import { GroupCommit } from './group-commit.ts';
@@ -13,6 +13,10 @@ export type Dialect = 'sqlite' | 'postgres';
 export interface Queryable {
   readonly sql: Knex;
   readonly dialect: Dialect;
+  /** On SQLite, in a transaction: the connection that it has. */
+  readonly connection?: SqliteConnection | undefined;
+  /** On SQLite, outside of transactions: where what only reads may run without waiting for one. */
+  readonly reader?: (() => SqliteConnection | undefined) | undefined;
 }
 
 type Hook = () => void | Promise<void>;
@@ -64,9 +68,26 @@ const safeInteger = (text: string): number => {
 /** What goes wrong is thrown; the library's own lines would say it twice, past our log. */
 const quiet: Knex.Logger = { warn() {}, error() {}, deprecate() {}, debug() {} };
 
-function openSqlite(path: string, options: DatabaseOptions): Knex {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  return knexFactory({
+/** Settings of every connection to a SQLite database. */
+function prepareConnection(connection: SqliteConnection, options: DatabaseOptions): void {
+  connection.pragma(`busy_timeout = ${options.busyTimeoutMs}`);
+  connection.pragma('foreign_keys = ON');
+  connection.pragma('trusted_schema = OFF');
+}
+
+/** A second connection, for reads: in WAL mode they see what was committed last and wait for nobody. */
+function openReader(path: string, options: DatabaseOptions): SqliteConnection {
+  const connection = new BetterSqlite3(path, { fileMustExist: true });
+  prepareConnection(connection, options);
+  connection.pragma('query_only = ON');
+  return connection;
+}
+
+function openSqlite(path: string, options: DatabaseOptions): { readonly sql: Knex; readonly reader: () => SqliteConnection | undefined; readonly closeReader: () => void } {
+  const inMemory = path === ':memory:';
+  if (!inMemory) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  let reader: SqliteConnection | undefined;
+  const sql = knexFactory({
     client: SqliteClient,
     connection: { filename: path },
     useNullAsDefault: true,
@@ -76,15 +97,15 @@ function openSqlite(path: string, options: DatabaseOptions): Knex {
       min: 1,
       max: 1,
       afterCreate: (connection: SqliteConnection, done: (error: Error | null, connection: SqliteConnection) => void) => {
-        connection.pragma(`busy_timeout = ${options.busyTimeoutMs}`);
+        prepareConnection(connection, options);
         connection.pragma('journal_mode = WAL');
         connection.pragma('synchronous = FULL');
-        connection.pragma('foreign_keys = ON');
-        connection.pragma('trusted_schema = OFF');
+        if (!inMemory) reader ??= openReader(path, options);
         done(null, connection);
       },
     },
   });
+  return { sql, reader: () => reader, closeReader: () => reader?.close() };
 }
 
 /** Loaded when it is needed, as knex does with its drivers: a server on SQLite does without its memory. */
@@ -108,12 +129,18 @@ function openPostgres(options: DatabaseOptions): Knex {
   });
 }
 
-function transactionOf(sql: Knex.Transaction, dialect: Dialect) {
+function transactionOf(sql: Knex.Transaction, dialect: Dialect, connection: SqliteConnection | undefined) {
   const last = new Map<object, { readonly hook: Hook; readonly rank: number }>();
   const committed: (() => void)[] = [];
+  let over = false;
   const tx: Transaction = {
     sql,
     dialect,
+    get connection() {
+      // What was not awaited must not slip into somebody else's transaction.
+      if (over) throw new Error('the transaction is over');
+      return connection;
+    },
     beforeCommit: (key, hook, rank = 0) => {
       if (!last.has(key)) last.set(key, { hook, rank });
     },
@@ -122,7 +149,10 @@ function transactionOf(sql: Knex.Transaction, dialect: Dialect) {
   const runLast = async (): Promise<void> => {
     for (const { hook } of [...last.values()].sort((a, b) => a.rank - b.rank)) await hook();
   };
-  return { tx, runLast, committed };
+  const end = (): void => {
+    over = true;
+  };
+  return { tx, runLast, end, committed };
 }
 
 /** Opens the database; connections are made when they are first needed. Throws a TypeError for any other URL form. */
@@ -130,19 +160,23 @@ export function openDatabase(options: DatabaseOptions): Database {
   const isSqlite = options.url.startsWith('sqlite:');
   if (!isSqlite && !/^postgres(ql)?:\/\//.test(options.url)) throw new TypeError('database.url: must be sqlite:PATH or postgres://…');
   const dialect: Dialect = isSqlite ? 'sqlite' : 'postgres';
-  const sql = isSqlite ? openSqlite(options.url.slice('sqlite:'.length), options) : openPostgres(options);
+  const { sql, reader, closeReader } = isSqlite ? openSqlite(options.url.slice('sqlite:'.length), options) : { sql: openPostgres(options) };
 
   const group = new GroupCommit(sql);
-  const begin = <T>(work: (trx: Knex.Transaction) => Promise<T>): Promise<T> => (isSqlite ? group.run(work) : sql.transaction(work));
+  const begin = <T>(work: (trx: Knex.Transaction, connection?: SqliteConnection) => Promise<T>): Promise<T> => (isSqlite ? group.run(work) : sql.transaction((trx) => work(trx)));
 
   const once = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
     let afterwards: (() => void)[] = [];
-    const result = await begin(async (trx) => {
-      const { tx, runLast, committed } = transactionOf(trx, dialect);
-      const value = await work(tx);
-      await runLast();
-      afterwards = committed;
-      return value;
+    const result = await begin(async (trx, connection) => {
+      const { tx, runLast, end, committed } = transactionOf(trx, dialect, connection);
+      try {
+        const value = await work(tx);
+        await runLast();
+        afterwards = committed;
+        return value;
+      } finally {
+        end();
+      }
     });
     for (const hook of afterwards) hook();
     return result;
@@ -151,6 +185,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     sql,
     dialect,
+    reader,
     async inTransaction(work) {
       for (let tried = 1; ; tried += 1) {
         try {
@@ -180,6 +215,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectAlone: isSqlite ? undefined : () => new (loadPg().Client)({ connectionString: options.url, application_name: 'tmcp-server wakes', connectionTimeoutMillis: connectTimeoutMs, keepAlive: true }),
     async close() {
       await sql.destroy();
+      closeReader?.();
     },
   };
 }

@@ -2,8 +2,9 @@ import { AsyncResource } from 'node:async_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database as SqliteConnection } from 'better-sqlite3';
 import type { Knex } from 'knex';
+import { runStatement } from './sqlite-client.ts';
 
-type Work = (sql: Knex.Transaction) => Promise<unknown>;
+type Work = (sql: Knex.Transaction, connection: SqliteConnection) => Promise<unknown>;
 
 interface Member {
   readonly work: Work;
@@ -28,7 +29,7 @@ export class GroupCommit {
     this.#sql = sql;
   }
 
-  run<T>(work: (sql: Knex.Transaction) => Promise<T>): Promise<T> {
+  run<T>(work: (sql: Knex.Transaction, connection: SqliteConnection) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       // Whoever happens to lead the group, each member runs in its own caller's asynchronous context.
       this.#waiting.push({ work: AsyncResource.bind(work) as Work, resolve: resolve, reject });
@@ -60,15 +61,16 @@ export class GroupCommit {
   }
 
   async #runMembers(sql: Knex.Transaction, members: Member[], settle: (() => void)[]): Promise<void> {
+    const connection = await (sql.client as { acquireConnection(): Promise<SqliteConnection> }).acquireConnection();
     for (let member = members[0]; member !== undefined; member = members.length < maxMembers ? await this.#next() : undefined) {
       const { work, resolve } = member;
       if (settle.length === 0) {
         // What fails before any other has joined takes the whole transaction with it, and needs no savepoint.
-        const value = await work(sql);
+        const value = await work(sql, connection);
         settle.push(() => resolve(value as never));
       } else {
         members.push(member);
-        settle.push(await runInSavepoint(sql, member));
+        settle.push(await runInSavepoint(sql, connection, member));
       }
     }
   }
@@ -81,18 +83,17 @@ export class GroupCommit {
 }
 
 /** Returns how to tell the member, once all is committed. Throws when the failure has ended the whole transaction. */
-async function runInSavepoint(sql: Knex.Transaction, { work, resolve, reject }: Member): Promise<() => void> {
-  const connection = await (sql.client as { acquireConnection(): Promise<SqliteConnection> }).acquireConnection();
-  connection.prepare('SAVEPOINT member').run();
+async function runInSavepoint(sql: Knex.Transaction, connection: SqliteConnection, { work, resolve, reject }: Member): Promise<() => void> {
+  runStatement(connection, 'SAVEPOINT member', []);
   try {
-    const value = await work(sql);
-    connection.prepare('RELEASE member').run();
+    const value = await work(sql, connection);
+    runStatement(connection, 'RELEASE member', []);
     return () => resolve(value as never);
   } catch (error) {
     // A full disk and the like: SQLite has rolled everything back.
     if (!connection.inTransaction) throw error;
-    connection.prepare('ROLLBACK TO member').run();
-    connection.prepare('RELEASE member').run();
+    runStatement(connection, 'ROLLBACK TO member', []);
+    runStatement(connection, 'RELEASE member', []);
     return () => reject(error);
   }
 }

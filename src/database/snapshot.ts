@@ -13,7 +13,7 @@ export async function inSnapshot<T>(database: Database, work: (db: Queryable) =>
   }
   await database.sql.raw('BEGIN');
   try {
-    return await work(database);
+    return await work({ sql: database.sql, dialect: database.dialect });
   } finally {
     await database.sql.raw('ROLLBACK');
   }

@@ -55,6 +55,9 @@ export function runStatement(connection: Connection, sql: string, bindings: read
   return [];
 }
 
+/** Whether the statement changes nothing. */
+export const onlyReads = (connection: Connection, sql: string): boolean => prepared(connection, sql).readonly;
+
 /** Runs one statement for each of many rows on a transaction's own connection: knex's way through each query costs more than SQLite's. */
 export function runForEach(connection: Connection, sql: string, rows: readonly (readonly (string | number | null)[])[]): number {
   const statement = prepared(connection, sql);

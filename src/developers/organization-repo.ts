@@ -64,6 +64,10 @@ export async function insertOrganization(tx: Transaction, organization: Organiza
   });
 }
 
+export async function findOrganizationName(db: Queryable, orgId: string): Promise<string | undefined> {
+  return (await db.sql('organization').where({ org_id: orgId }).first<{ name: string } | undefined>('name'))?.name;
+}
+
 export async function organizationExists(db: Queryable, orgId: string): Promise<boolean> {
   return (await db.sql('organization').where({ org_id: orgId }).first('org_id')) !== undefined;
 }

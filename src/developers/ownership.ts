@@ -1,5 +1,5 @@
 import type { Ownership } from '../miniapps/index.ts';
-import { organizationExists } from './organization-repo.ts';
+import { findOrganizationName, organizationExists } from './organization-repo.ts';
 import type { Organizations } from './organizations.ts';
 import { findListed } from './whitelist-repo.ts';
 
@@ -9,6 +9,7 @@ export const createOwnership = (organizations: Organizations): Ownership => ({
   mayRead: async (db, developer, owner) => ('userId' in owner ? owner.userId === developer : organizations.permits(db, developer, owner.orgId, 'miniapp:read')),
   mayManage: async (db, developer, owner) => ('userId' in owner ? owner.userId === developer : organizations.permits(db, developer, owner.orgId, 'miniapp:manage')),
   organizationExists,
+  nameOf: async (db, owner) => ('userId' in owner ? owner.userId : findOrganizationName(db, owner.orgId)),
   usersOf: async (db, owner) => {
     if ('orgId' in owner) return organizations.holdersOf(db, owner.orgId, 'miniapp:manage');
     return (await findListed(db, owner.userId)) === undefined ? [] : [owner.userId];

@@ -4,6 +4,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { equalSecrets, newId, newSecret, sha256Hex, type UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
+import type { RecordAudit } from '../security/audit/index.ts';
 import { developerAudience, developerClaims, developerTokenType, type DeveloperClaims } from './claims.ts';
 import type { Console } from './console.ts';
 import type { Membership } from './organization-repo.ts';
@@ -39,6 +40,7 @@ export interface DeveloperTokensDependencies {
   readonly console: Console;
   readonly organizations: Organizations;
   readonly signer: TokenSigner;
+  readonly audit: RecordAudit;
   /** Before tokens are issued to somebody who is known now; never in a transaction. None when absent. @throws AppError RATE_LIMIT_EXCEEDED, ACCOUNT_SUSPENDED */
   readonly admit?: (kind: 'token_generation' | 'token_refresh', userId: UserId, clientId: string) => Promise<void>;
   readonly options: {
@@ -129,7 +131,15 @@ async function openSession(deps: DeveloperTokensDependencies, tx: Transaction, w
   const now = clock.now();
   const session: DeveloperSession = { id: who.sessionId, userId: who.userId, clientId: who.clientId, createdAt: now, expiresAt: now + options.refreshTokenMs };
   await insertSession(tx, session);
+  await deps.audit(tx, { actor: { kind: 'developer', id: session.userId }, action: 'developer_session.opened', target: { kind: 'session', id: session.id }, details: { client_id: session.clientId } });
   return { session, refreshToken: await addRefreshToken(tx, session), memberships: await organizations.membershipsOf(tx, who.userId) };
+}
+
+/** Whether it was open until now. */
+async function endSession({ clock, audit }: DeveloperTokensDependencies, tx: Transaction, { id, userId }: Pick<DeveloperSession, 'id' | 'userId'>, reason: string): Promise<boolean> {
+  if ((await endSessions(tx, { id }, clock.now())) === 0) return false;
+  await audit(tx, { actor: { kind: 'developer', id: userId }, action: 'developer_session.ended', target: { kind: 'session', id }, details: { reason } });
+  return true;
 }
 
 /** Undefined when the code is not good. One that was used before also ends what came of it: somebody else has it too (RFC 9700). */
@@ -143,7 +153,7 @@ async function redeem(deps: DeveloperTokensDependencies, tx: Transaction, redemp
   const sessionId = newSessionId();
   if (isNew && (await consumeCode(tx, hash, sessionId, now))) return openSession(deps, tx, { sessionId, userId: code.userId, clientId: code.clientId, requestId });
   const first = (await findCode(tx, hash))?.sessionId;
-  if (first !== undefined) await endSessions(tx, { id: first }, now);
+  if (first !== undefined) await endSession(deps, tx, { id: first, userId: code.userId }, 'code_used_twice');
   tx.afterCommit(() => deps.log.warn({ developer: code.userId, session: first }, 'developer code used twice, tokens revoked'));
   return undefined;
 }
@@ -158,7 +168,7 @@ async function rotate(deps: DeveloperTokensDependencies, tx: Transaction, refres
   if (!(await lockListed(tx, session.userId))) throw notWhitelisted();
   if (session.isRevoked || session.expiresAt <= now || found.expiresAt <= now) return undefined;
   if (!(await consumeRefreshToken(tx, hash, now))) {
-    await endSessions(tx, { id: session.id }, now);
+    await endSession(deps, tx, session, 'refresh_token_used_twice');
     tx.afterCommit(() => deps.log.warn({ developer: session.userId, session: session.id }, 'developer refresh token used twice, tokens revoked'));
     return undefined;
   }
@@ -223,7 +233,7 @@ export function createDeveloperTokens(deps: DeveloperTokensDependencies): Develo
       const session = sessionId === undefined ? undefined : await findSession(database, sessionId);
       if (session === undefined) return;
       if (of !== undefined && session.userId !== of) throw new AppError('INSUFFICIENT_PERMISSIONS', 'This token is not yours');
-      if ((await endSessions(database, { id: session.id }, clock.now())) === 1) log.info({ developer: session.userId, session: session.id }, 'developer token revoked');
+      if (await database.inTransaction((tx) => endSession(deps, tx, session, 'revoked'))) log.info({ developer: session.userId, session: session.id }, 'developer token revoked');
     },
   };
 }

@@ -487,6 +487,15 @@ export interface ConfigFile {
     };
   };
   /**
+   * What developers are told of the use of their mini-apps.
+   */
+  analytics: {
+    /**
+     * Fewer people than this are not counted out (D18): a number of some, but fewer, is null, and totals have such days in whole groups only. 1 hides nothing.
+     */
+    min_people: number;
+  };
+  /**
    * The mini-app store.
    */
   catalog: {
@@ -652,6 +661,10 @@ export interface ConfigFile {
      * Known vulnerabilities of npm packages: a JSON list of entries in the OSV format. Where there is no such file, dependencies are reported as not looked at. {data_dir} stands for server.data_dir.
      */
     advisories_file: string;
+    /**
+     * Origins of clients that may show a mini-app in a frame, such as that of an Element Web that opens it as a widget: the check of policies accepts them in frame-ancestors, beside 'none' (section 10.4.2).
+     */
+    frame_ancestors: string[];
     /**
      * Seconds that the automated checks of one submission may take.
      */
@@ -863,6 +876,10 @@ export interface ConfigFile {
      * Versions and changes of mini-apps by one developer (section 11.4.1, "App updates").
      */
     app_updates: string;
+    /**
+     * Looks at the analytics of mini-apps by one developer; each sums up to a year.
+     */
+    analytics: string;
     /**
      * Steps of transfers and gifts after their beginning, and gifts.
      */

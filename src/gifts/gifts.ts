@@ -7,6 +7,7 @@ import { isUserId, newId, randomBelow, type RoomId, type UserId } from '../kerne
 import type { Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
+import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
 import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type JudgedProof, type MovementProof, type Moved, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { split } from './distribution.ts';
 import { expiredEvents, giftEvents, giftNotices, openedEvents, openerNotice } from './events.ts';
@@ -33,6 +34,7 @@ export interface GiftsDependencies {
   readonly activation: ActivationNotice;
   readonly mayHaveWallet: (userId: UserId) => boolean;
   readonly notices: Pick<Notices, 'publish'>;
+  readonly audit: RecordAudit;
   readonly policy: GiftPolicy;
 }
 
@@ -209,6 +211,7 @@ class GiftTable implements Gifts {
     const { giver, currency, roomId } = gift;
     const amountMinor = await sumUnopened(tx, id);
     await wallet.transfer(tx, { from: { gift: id }, to: { user: giver }, amountMinor, currency, code: 'gift_return', ref: id, roomId });
+    await this.#note(tx, gift, 'returned', { kind: 'system', id: 'deadline' }, amountMinor);
     for (const event of expiredEvents(gift, { amountMinor, currency }, await this.#isHidden(tx, gift), clock.now())) events.emit(tx, event);
   }
 
@@ -272,6 +275,7 @@ class GiftTable implements Gifts {
     const now = clock.now();
     const active: Gift = { ...gift, expiresAt: now + gift.lifetimeMs };
     await this.#save(tx, before, active);
+    await this.#note(tx, active, 'funded', { kind: 'user', id: gift.giver }, gift.amountMinor);
     for (const event of giftEvents(active, txnId, await this.#isHidden(tx, gift), now)) events.emit(tx, event);
     queue.enqueue(tx, expiryJob(active));
     return active;
@@ -296,6 +300,7 @@ class GiftTable implements Gifts {
     await this.#save(tx, gift, taken);
     const { currency, roomId, message, giver } = gift;
     const moved = await wallet.transfer(tx, { from: { gift: gift.id }, to: { user: userId }, amountMinor: free.amountMinor, currency, code: 'gift_share', ref: gift.id, note: message, roomId, shownFrom: giver });
+    await this.#note(tx, gift, 'opened', { kind: 'user', id: userId }, free.amountMinor);
     const share: OpenedShare = { ...free, openedBy: userId, openedAt: now };
     const opened = await listOpened(tx, gift.id);
     const hidden = await this.#isHidden(tx, gift);
@@ -303,6 +308,11 @@ class GiftTable implements Gifts {
     if (gift.recipient === undefined) this.#deps.notices.publish(tx, openerNotice(taken, share));
     await activation.send(tx, { from: giver, to: userId, amountMinor: free.amountMinor, currency, roomId, hidden });
     return { gift: taken, opened, share, moved };
+  }
+
+  /** In the audit log: money has moved. */
+  #note(tx: Transaction, { id, giver, currency }: Gift, what: 'funded' | 'opened' | 'returned', actor: AuditRecord['actor'], amountMinor: number): Promise<void> {
+    return this.#deps.audit(tx, { actor, action: `gift.${what}`, target: { kind: 'gift', id }, details: { giver, amount_minor: amountMinor, currency } });
   }
 
   async #isHidden(tx: Transaction, { roomId, roomEncrypted }: Gift): Promise<boolean> {

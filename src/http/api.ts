@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import express, { type Request, type RequestHandler, type Response, type Router } from 'express';
 import { Readable } from 'node:stream';
@@ -85,8 +86,15 @@ const refuseOtherMediaTypes = (accepted: string[]): RequestHandler => (req, _res
   next();
 };
 
+/** An answer names so many problems at most, and so much of a field's name: both are the caller's to make long. */
+const maxNamed = 20;
+const maxNameLength = 255;
+
 const refuse = (problems: readonly FieldProblem[]): void => {
-  if (problems.length > 0) throw new AppError('INVALID_REQUEST', problems.map(({ field, problem }) => `${field}: ${problem}`).join('; '), { details: problems });
+  if (problems.length === 0) return;
+  const named = problems.slice(0, maxNamed).map(({ field, problem }) => ({ field: field.length > maxNameLength ? `${field.slice(0, maxNameLength)}…` : field, problem }));
+  const more = problems.length > named.length ? [`and ${problems.length - named.length} more`] : [];
+  throw new AppError('INVALID_REQUEST', [...named.map(({ field, problem }) => `${field}: ${problem}`), ...more].join('; '), { details: named });
 };
 
 function multipartIn(req: Request, operation: Operation): ApiRequest['multipart'] {
@@ -99,11 +107,17 @@ function multipartIn(req: Request, operation: Operation): ApiRequest['multipart'
 }
 
 /** Where the JSON parser leaves what it has read, for as long as the request itself is in memory. */
-const bodyBytes = new WeakMap<object, { readonly bytes: Buffer; readonly encoding: string }>();
+const bodyBytes = new WeakMap<object, { readonly bytes: Buffer }>();
 
 function bodyTextOf(req: Request): string | undefined {
-  const read = bodyBytes.get(req);
-  return read === undefined ? undefined : new TextDecoder(read.encoding).decode(read.bytes);
+  return bodyBytes.get(req)?.bytes.toString('utf8');
+}
+
+/** JSON is UTF-8 (RFC 8259 section 8.1): what is not would be stored as something else than was sent. */
+function keepBytes(req: object, bytes: Buffer, encoding: string): void {
+  if (encoding !== 'utf-8') throw Object.assign(new Error('charset'), { type: 'charset.unsupported' });
+  if (!isUtf8(bytes)) throw Object.assign(new Error('encoding'), { type: 'entity.encoding.invalid' });
+  bodyBytes.set(req, { bytes });
 }
 
 function amountTextIn(req: Request, body: unknown): ApiRequest['amountText'] {
@@ -184,7 +198,7 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     const { headers } = req;
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const parts = multipartIn(req, operation);
-    refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(mediaTypes) || undefined) ?? undefined }));
+    refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(mediaTypes) || undefined) ?? undefined, bodyBytes: bodyBytes.get(req)?.bytes.length }));
     const principal = res.locals.principal as Principal;
     const handling = async (): Promise<ApiAnswer> => handle({
       principal,
@@ -221,10 +235,7 @@ const refuseTooLarge =
 const parsersFor = (limit: number, accepted: string[]): RequestHandler[] => [
   refuseOtherMediaTypes(accepted),
   refuseTooLarge(limit),
-  express.json({
-    limit,
-    verify: (req, _res, bytes, encoding) => void bodyBytes.set(req, { bytes, encoding }),
-  }),
+  express.json({ limit, verify: (req, _res, bytes, encoding) => keepBytes(req, bytes, encoding) }),
   express.urlencoded({ extended: false, limit }),
 ];
 

@@ -3,7 +3,10 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import formats from 'ajv-formats';
 import { parse } from 'yaml';
 import type { FieldProblem } from '../kernel/errors.ts';
+import { textProblem } from '../kernel/text.ts';
+import { isDisplayName, isWebAddress } from './formats.ts';
 import { deprecationHeaders, type Deprecation } from './versions.ts';
+
 
 /** Ways to say who is calling; the keys of `components.securitySchemes` in `schema/openapi.yaml`. */
 export type Scheme = 'tep' | 'admin' | 'matrix' | 'client' | 'developer' | 'platform';
@@ -50,6 +53,8 @@ export interface RequestParts {
   readonly headers: Readonly<Record<string, unknown>>;
   readonly body: unknown;
   readonly mediaType: string | undefined;
+  /** How much of a JSON body was read. */
+  readonly bodyBytes?: number | undefined;
 }
 
 export interface Contract {
@@ -73,6 +78,7 @@ interface OperationObject {
   'x-served-by'?: string;
   'x-idempotent'?: boolean;
   'x-body-limit'?: string;
+  'x-opaque'?: string[];
   'x-deprecation'?: Deprecation;
 }
 type Document = Record<string, unknown> & {
@@ -108,6 +114,12 @@ export function fieldProblems(errors: readonly ErrorObject[] | null | undefined,
   });
 }
 
+/** What no database and no event could hold is nobody's to refuse later. */
+function unreadable(value: unknown, opaque?: readonly string[]): FieldProblem[] {
+  const problem = textProblem(value, opaque);
+  return problem === undefined ? [] : [problem];
+}
+
 type Compile = (ref: string) => ValidateFunction;
 
 /** Compiled when first needed: most processes serve few of the operations in their first second. */
@@ -139,7 +151,10 @@ function refsInto(schema: object): object {
   return JSON.parse(JSON.stringify(schema).replace(/"\$ref":"#/g, `"$ref":"${documentId}#`)) as object;
 }
 
-function bodyCheck(operation: OperationObject, where: string[], compile: { strict: Compile; coercing: Compile }): (body: unknown, mediaType: string | undefined) => FieldProblem[] {
+/** Of larger bodies the first problem alone is named: to look for all takes as long as there are problems, and somebody could make many. */
+const nameAllUpToBytes = 65_536;
+
+function bodyCheck(operation: OperationObject, where: string[], compile: { strict: Compile; quick: Compile; coercing: Compile }): (body: unknown, mediaType: string | undefined, bytes?: number) => FieldProblem[] {
   const { requestBody } = operation;
   if (requestBody === undefined) return () => [];
   const validators = Object.fromEntries(
@@ -151,8 +166,10 @@ function bodyCheck(operation: OperationObject, where: string[], compile: { stric
   const fallback = Object.keys(validators)[0];
   if (fallback === undefined) return () => [];
   const asForm = lazily(() => compile.coercing(at(...where, 'requestBody', 'content', fallback, 'schema')));
-  return (body, mediaType) => {
+  const quick = lazily(() => compile.quick(at(...where, 'requestBody', 'content', 'application/json', 'schema')));
+  return (body, mediaType, bytes = 0) => {
     if (mediaType === multipart) return [];
+    if (bytes > nameAllUpToBytes && mediaType === 'application/json') return quick()(body) ? [] : fieldProblems(quick().errors);
     const named = validators[mediaType ?? 'application/json'];
     const validate = named !== undefined ? named() : asForm();
     return validate(body) ? [] : fieldProblems(validate.errors);
@@ -174,9 +191,10 @@ function responseCheck(document: Document, operation: OperationObject, where: st
 /** Reads `schema/openapi.yaml`: the one place where paths, access, requests and answers are said. */
 export function loadContract(file: URL): Contract {
   const document = parse(readFileSync(file, 'utf8')) as Document;
-  const makeAjv = (coerce: boolean): Ajv2020 => {
-    const ajv = new Ajv2020({ strict: false, allErrors: true, coerceTypes: coerce ? 'array' : false, useDefaults: true });
+  const makeAjv = (coerce: boolean, allErrors = true): Ajv2020 => {
+    const ajv = new Ajv2020({ strict: false, allErrors, coerceTypes: coerce ? 'array' : false, useDefaults: true });
     formats.default(ajv);
+    ajv.addFormat('web-address', isWebAddress).addFormat('display-name', isDisplayName);
     ajv.addSchema(document, documentId);
     return ajv;
   };
@@ -187,7 +205,7 @@ export function loadContract(file: URL): Contract {
     if (validate === undefined) throw new Error(`${ref} is not in the OpenAPI document`);
     return validate;
   };
-  const compile = { strict: compileWith(strictAjv), coercing: compileWith(coercingAjv) };
+  const compile = { strict: compileWith(strictAjv), quick: compileWith(makeAjv(false, false)), coercing: compileWith(coercingAjv) };
 
   const categoryOf = new Map(Object.entries(document['x-rate-limits'] ?? {}).flatMap(([category, ids]) => ids.map((id) => [id, category] as const)));
   const operations = Object.entries(document.paths).flatMap(([path, item]) =>
@@ -214,10 +232,14 @@ export function loadContract(file: URL): Contract {
           servedBy: operation['x-served-by'],
           bodyLimit: operation['x-body-limit'],
           multipart: operation.requestBody?.content[multipart] !== undefined,
-          checkParts: (body) => inBody(body, 'application/x-www-form-urlencoded'),
+          checkParts: (body) => [...unreadable(body), ...inBody(body, 'application/x-www-form-urlencoded')],
           deprecation: operation['x-deprecation'] === undefined ? undefined : deprecationHeaders(operation['x-deprecation']),
           rateLimit: categoryOf.get(operation.operationId),
-          checkRequest: (parts) => [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType)],
+          checkRequest: (parts) => {
+            // Before the schemas go through it in depth.
+            const problems = [...unreadable(parts.path), ...unreadable(parts.query), ...unreadable(parts.body, operation['x-opaque'])];
+            return problems.length > 0 ? problems : [...inPath(parts.path), ...inQuery(parts.query), ...inHeaders(parts.headers), ...inBody(parts.body, parts.mediaType, parts.bodyBytes)];
+          },
           checkResponse: responseCheck(document, operation, where, compile.strict),
         },
       ];

@@ -21,6 +21,7 @@ function asAppError(error: unknown): AppError | undefined {
   const { type, status } = (error ?? {}) as ParserError;
   if (type === 'entity.too.large') return new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large');
   if (type === 'entity.parse.failed') return new AppError('INVALID_REQUEST', 'body: is not valid JSON', { details: [{ field: 'body', problem: 'is not valid JSON' }] });
+  if (type === 'entity.encoding.invalid') return new AppError('INVALID_REQUEST', 'body: is not valid UTF-8', { details: [{ field: 'body', problem: 'is not valid UTF-8' }] });
   if (type === 'charset.unsupported' || type === 'encoding.unsupported') return new AppError('UNSUPPORTED_MEDIA_TYPE', 'Unsupported charset or content encoding');
   if (error instanceof URIError || (status !== undefined && status >= 400 && status < 500)) return new AppError('INVALID_REQUEST', 'The request could not be read');
   return undefined;

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { FieldProblem } from '../kernel/errors.ts';
+import { textProblem } from '../kernel/text.ts';
 import { fieldProblems } from './contract.ts';
 
 /** Checks the content of `m.tween.*` events against `schema/events/`; a type without a schema is a problem too. */
@@ -14,6 +15,8 @@ export function loadEventSchemas(directory: URL): (type: string, content: unknow
   return (type, content) => {
     const validate = ajv.getSchema(type);
     if (validate === undefined) return [{ field: 'type', problem: `there is no schema for ${type}` }];
+    const unreadable = textProblem(content);
+    if (unreadable !== undefined) return [unreadable];
     return validate(content) === true ? [] : fieldProblems(validate.errors);
   };
 }

@@ -5,8 +5,9 @@ import type { Tracer } from '../kernel/trace.ts';
 import { apiRouter, type ApiOptions } from './api.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { otherwise, type RequestLimits } from './limits.ts';
-import { cors, identifyRequests, securityHeaders, type RequestObserver } from './requests.ts';
+import { cors, endUnread, identifyRequests, securityHeaders, type RequestObserver } from './requests.ts';
 import { protocolVersions } from './versions.ts';
+import { refuseMalformed } from './well-formed.ts';
 
 export interface GatewayOptions {
   readonly log: Log;
@@ -21,7 +22,7 @@ export interface GatewayOptions {
   /** Takes what the homeserver pushes; undefined where this process does not. */
   readonly appservice: RequestHandler | undefined;
   /** What is served by this process's part of the API; undefined where it serves none. */
-  readonly api: { readonly oauth: RequestHandler; readonly router: ApiOptions } | undefined;
+  readonly api: { readonly oauth: RequestHandler | undefined; readonly router: ApiOptions } | undefined;
 }
 
 /** Everything that a request goes through, in order. */
@@ -29,10 +30,11 @@ export function createGateway({ log, clock, observe, tracer, https, trustedProxi
   const http = express();
   http.disable('x-powered-by').disable('etag');
   http.set('trust proxy', trustedProxies.length === 0 ? false : [...trustedProxies]);
-  http.use(identifyRequests(log, clock, observe, tracer), securityHeaders(https));
+  http.use(identifyRequests(log, clock, observe, tracer), endUnread, securityHeaders(https), refuseMalformed);
   if (appservice !== undefined) http.use(appservice);
   http.use(cors, protocolVersions);
-  if (api !== undefined) http.use(api.oauth, apiRouter(api.router));
+  if (api?.oauth !== undefined) http.use(api.oauth);
+  if (api !== undefined) http.use(apiRouter(api.router));
   http.use(async (_req, _res, next) => {
     await limits.admit(otherwise, { kind: 'anonymous' });
     next();

@@ -41,10 +41,21 @@ function refuse(clock: Clock, error: NodeJS.ErrnoException, socket: Duplex & { r
 /** An HTTP server that slow and greedy clients can't hold up. */
 export function createListener(handler: RequestListener, { headersTimeoutMs, requestTimeoutMs, maxHeaderBytes, maxConnections, clock }: ListenerOptions): Server {
   const server = createServer(
-    { headersTimeout: headersTimeoutMs, requestTimeout: Math.max(requestTimeoutMs, headersTimeoutMs), keepAliveTimeout: keepAliveMs, maxHeaderSize: maxHeaderBytes, connectionsCheckingInterval: Math.min(checkEveryMs, headersTimeoutMs), insecureHTTPParser: false },
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: Math.max(requestTimeoutMs, headersTimeoutMs),
+      keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: maxHeaderBytes,
+      connectionsCheckingInterval: Math.min(checkEveryMs, headersTimeoutMs),
+      insecureHTTPParser: false,
+      // Refused by the gateway, in its own form.
+      requireHostHeader: false,
+    },
     handler,
   );
   server.maxConnections = maxConnections;
+  // An expectation that is not understood may be left alone (RFC 9110 section 10.1.1).
+  server.on('checkExpectation', handler);
   server.on('clientError', (error, socket) => refuse(clock, error, socket));
   return server;
 }

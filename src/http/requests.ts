@@ -5,6 +5,7 @@ import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { requestContext } from '../kernel/request-context.ts';
 import { currentTrace, readTraceparent, type Tracer } from '../kernel/trace.ts';
+import { callerAddress } from './well-formed.ts';
 
 /** Node's own way: express looks at each header again. */
 function setAll(res: ServerResponse, headers: Readonly<Record<string, string>>): void {
@@ -37,9 +38,25 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
     const answerHeaders = (headers: Readonly<Record<string, string>>): void => {
       if (!res.headersSent) setAll(res, headers);
     };
-    currentTrace.run(span.trace, () => requestContext.run({ requestId, address: req.ip, answerHeaders }, next));
+    currentTrace.run(span.trace, () => requestContext.run({ requestId, address: callerAddress(req), answerHeaders }, next));
   };
 }
+
+/** How long the rest of a body is taken in, for nothing, after its request was answered: to cut it off at once would lose the answer on its way. */
+const unreadMs = 5000;
+
+/** A request that was answered before all of it came holds its connection for a moment only. */
+export const endUnread: RequestHandler = (req, res, next) => {
+  if (req.headers['transfer-encoding'] === undefined && req.headers['content-length'] === undefined) return next();
+  res.once('finish', () => {
+    if (req.complete) return;
+    req.unpipe();
+    req.resume();
+    const cut = setTimeout(() => req.socket.destroy(), unreadMs).unref();
+    req.once('close', () => clearTimeout(cut)).once('end', () => clearTimeout(cut));
+  });
+  next();
+};
 
 const exposed = 'X-Request-Id, TMCP-Version, Deprecation, Sunset, Retry-After, ETag, Idempotency-Replayed, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Burst, X-RateLimit-Burst-Remaining';
 

@@ -7,7 +7,7 @@ import type { Log } from '../kernel/log.ts';
 import { LoopHealth, type LoopReport } from '../kernel/loop-health.ts';
 import { beginHead, claimStreams, extendLeases, holdStream, markDone, releaseStream, type BegunJob, type Claim } from './repo.ts';
 import { recordFailure, type RetryOptions } from './retry.ts';
-import { Park, type JobKind, type Recording } from './types.ts';
+import { Park, Unavailable, type JobKind, type Recording } from './types.ts';
 
 export interface WorkerOptions extends RetryOptions {
   readonly pollIntervalMs: number;
@@ -159,7 +159,8 @@ export class Worker {
 
   async #handle({ bodyText, traceparent: _, ...job }: BegunJob): Promise<Outcome> {
     const kind = this.#deps.kinds[job.kind];
-    if (kind === undefined) return { error: new Park(`no handler for jobs of kind ${job.kind}`) };
+    // Of a newer process, while servers are being replaced one by one: it waits for a worker that knows it.
+    if (kind === undefined) return { error: new Unavailable(`no handler here for jobs of kind ${job.kind}: a newer version queued it`) };
     let body: unknown;
     try {
       body = JSON.parse(bodyText);

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomFillSync, timingSafeEqual } from 'node:crypto';
+import { createHash, hash, randomBytes, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -70,7 +70,7 @@ export const newSecret = (prefix: string): string => `${prefix}${randomBytes(32)
 export const newWebhookSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`;
 
 /** SHA-256 as hex: how secrets with 256 bits of entropy are stored. */
-export const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex');
+export const sha256Hex = (text: string): string => hash('sha256', text);
 
 /** Compares secrets without telling by time how much of them agrees. */
 export const equalSecrets = (given: string, expected: string): boolean =>

@@ -56,16 +56,16 @@ export function readAmount(text: unknown, currency: Currency, field: string): nu
   return minor;
 }
 
-/** With all decimals of the currency: `5000.00`, `5000`, `0.005`. Minor units may be zero or negative here: balances are shown, too. */
-export function amountText(amountMinor: number, currency: Currency): string {
+/** With all decimals of the currency: `5000.00`, `5000`, `0.005`. Minor units may be zero or negative here, and sums of many amounts: balances are shown, too. */
+export function amountText(amountMinor: number | bigint, currency: Currency): string {
   const exponent = exponentOf(currency);
-  const digits = String(Math.abs(amountMinor)).padStart(exponent + 1, '0');
+  const digits = String(amountMinor < 0 ? -amountMinor : amountMinor).padStart(exponent + 1, '0');
   const sign = amountMinor < 0 ? '-' : '';
   return exponent === 0 ? `${sign}${digits}` : `${sign}${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }
 
 /** For answers over HTTP: a JSON number with all decimals of the currency. */
-export const amountNumber = (amountMinor: number, currency: Currency): JsonNumber => jsonNumber(amountText(amountMinor, currency));
+export const amountNumber = (amountMinor: number | bigint, currency: Currency): JsonNumber => jsonNumber(amountText(amountMinor, currency));
 
 /** For Matrix events, which may hold no fractions (decision D19): a whole amount is an integer, any other a decimal string. */
 export function eventAmount(amountMinor: number, currency: Currency): number | string {

@@ -1,6 +1,6 @@
 import type { Database, Transaction } from '../database/index.ts';
 import type { Job, JobKind, JobQueue, Recording } from '../jobs/index.ts';
-import { hasten, Park } from '../jobs/index.ts';
+import { hasten, Unavailable } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { FieldProblem } from '../kernel/errors.ts';
 import type { MiniAppId, UserId } from '../kernel/ids.ts';
@@ -71,7 +71,8 @@ function inboundJob(deps: ConnectionDependencies): { kind: JobKind; types: Reado
     async run(job) {
       const { event } = job.body as InboundJob;
       const handle = handlers[event.type];
-      if (handle === undefined) throw new Park(`no handler for events of type ${event.type}`);
+      // Taken in by a newer process, while servers are being replaced one by one.
+      if (handle === undefined) throw new Unavailable(`no handler here for events of type ${event.type}: a newer version took it in`);
       try {
         return await handle(job);
       } catch (error) {

@@ -55,6 +55,16 @@ function concernsUs(event: InboundEvent, { types, names, messages }: InboxDepend
   return types.has(event.type) && !names.isOurs(event.sender);
 }
 
+/** Deeper than JSON can be written again: no homeserver lets such an event in, and one must not hold up the others. */
+function canBeWritten(event: InboundEvent): boolean {
+  try {
+    JSON.stringify(event);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 interface Waiting {
   readonly body: Buffer;
   readonly resolve: () => void;
@@ -128,7 +138,7 @@ export function createInbox(deps: InboxDependencies): Inbox {
           const event = readEvent(raw);
           if (event === undefined) return [];
           if (event.type === 'm.room.member') deps.onMembership(event);
-          return concernsUs(event, deps) ? [event] : [];
+          return concernsUs(event, deps) && canBeWritten(event) ? [event] : [];
         });
         deps.onReceived?.({ events: events.length, accepted: accepted.length, ephemeral: transactions.reduce((sum, { ephemeral }) => sum + ephemeral, 0) });
         return Promise.resolve((tx: Transaction) => {

@@ -8,3 +8,4 @@ export { OwnRooms } from './rooms.ts';
 export { RoomFacts } from './room-facts.ts';
 export { asAppError as asHomeserverRefusal, createSpeech, type Speech } from './speech.ts';
 export { createSharedRooms } from './shared-rooms.ts';
+export { createUserFacts } from './user-facts.ts';

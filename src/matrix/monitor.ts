@@ -29,8 +29,8 @@ const timeoutMs = 5000;
 const silenceMs = 90_000;
 
 /**
- * Keeps asking whether the homeserver is there. On the first success, and after each absence, it asks for a ping of ourselves
- * (Matrix application service API): that proves the other direction and makes the homeserver deliver what it held back.
+ * Keeps asking the homeserver to ping us (Matrix application service API): that proves both directions, and makes a homeserver that has
+ * given up on us for a while deliver at once what it holds back. Synapse waits for up to eight minutes after a failed delivery.
  */
 export class HomeserverMonitor {
   readonly #deps: MonitorDependencies;
@@ -81,14 +81,11 @@ export class HomeserverMonitor {
   }
 
   async #look(): Promise<void> {
-    const { homeserver, onReachable } = this.#deps;
+    const { onReachable } = this.#deps;
     const before = this.#state.state;
     try {
-      if (before === 'connected') {
-        await homeserver.request('GET', path.versions, { timeoutMs });
-        return;
-      }
       await this.#ping();
+      if (before === 'connected') return;
       this.#become({ state: 'connected', since: this.#deps.clock.now() });
       this.#pauseMs = firstPauseMs;
       await onReachable();

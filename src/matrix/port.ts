@@ -16,6 +16,8 @@ export interface OutboundEvent {
   readonly content: Readonly<Record<string, unknown>>;
   /** Dropped, not parked, where the speaker may not send it. */
   readonly optional?: boolean;
+  /** State that takes the place of what the room has; dropped where it has none, or people have emptied it. */
+  readonly replacesOnly?: boolean;
   /** Keeps the event's id under this name, for what refers to it later in the same place. */
   readonly remember?: string;
   /** The name of an earlier event in the same place, to which this one is then related (`m.reference`). */

@@ -6,6 +6,9 @@ interface PowerLevels {
   readonly users_default?: unknown;
   readonly events?: Readonly<Record<string, unknown>>;
   readonly state_default?: unknown;
+  readonly events_default?: unknown;
+  readonly invite?: unknown;
+  readonly redact?: unknown;
 }
 interface CreateEvent {
   readonly sender?: string;
@@ -17,9 +20,11 @@ const creatorsOutrank = 12;
 /** Levels were once also written as text. */
 const levelOf = (value: unknown, otherwise: number): number => (typeof value === 'number' || (typeof value === 'string' && /^-?\d+$/.test(value)) ? Number(value) : otherwise);
 
-/** Whether all of these users may set state of this type in the room, by its power levels. */
-export async function maySetState(homeserver: Homeserver, roomId: RoomId, users: readonly UserId[], type: string): Promise<boolean> {
-  const state = async <T>(eventType: string, query?: Readonly<Record<string, string>>): Promise<T | undefined> => {
+type StateReader = <T>(eventType: string, query?: Readonly<Record<string, string>>) => Promise<T | undefined>;
+
+const readerOf =
+  (homeserver: Homeserver, roomId: RoomId): StateReader =>
+  async <T>(eventType: string, query?: Readonly<Record<string, string>>) => {
     try {
       return await homeserver.request<T>('GET', path.state(roomId, eventType, ''), query === undefined ? {} : { query });
     } catch (error) {
@@ -27,12 +32,43 @@ export async function maySetState(homeserver: Homeserver, roomId: RoomId, users:
       throw error;
     }
   };
+
+/** Who is above all levels of the room, by its version. */
+async function outrankingCreators(state: StateReader): Promise<ReadonlySet<string | undefined>> {
+  const create = await state<CreateEvent>('m.room.create', { format: 'event' });
+  return Number(create?.content?.room_version) >= creatorsOutrank ? new Set([create?.sender, ...(create?.content?.additional_creators ?? [])]) : new Set();
+}
+
+/** Whether all of these users may set state of this type in the room, by its power levels. */
+export async function maySetState(homeserver: Homeserver, roomId: RoomId, users: readonly UserId[], type: string): Promise<boolean> {
+  const state = readerOf(homeserver, roomId);
   const levels = await state<PowerLevels>('m.room.power_levels');
   const needed = levelOf(levels?.events?.[type] ?? levels?.state_default, 50);
   const short = users.filter((userId) => levelOf(levels?.users?.[userId] ?? levels?.users_default, 0) < needed);
   if (short.length === 0) return true;
-  const create = await state<CreateEvent>('m.room.create', { format: 'event' });
-  if (!(Number(create?.content?.room_version) >= creatorsOutrank)) return false;
-  const creators = new Set([create?.sender, ...(create?.content?.additional_creators ?? [])]);
+  const creators = await outrankingCreators(state);
   return short.every((userId) => creators.has(userId));
+}
+
+/** What a member of a room is there and may do. */
+export interface RoomStanding {
+  readonly role: 'admin' | 'moderator' | 'member';
+  readonly maySend: boolean;
+  readonly mayInvite: boolean;
+  /** Remove what others wrote: Matrix lets nobody change it. */
+  readonly mayRedact: boolean;
+}
+
+/** The member's standing by the room's power levels; undefined where they are not to be read. The names of roles are those that clients give to the levels 100 and 50. */
+export async function standingOf(homeserver: Homeserver, roomId: RoomId, userId: UserId): Promise<RoomStanding | undefined> {
+  const state = readerOf(homeserver, roomId);
+  const levels = await state<PowerLevels>('m.room.power_levels');
+  if (levels === undefined) return undefined;
+  const level = (await outrankingCreators(state)).has(userId) ? Infinity : levelOf(levels.users?.[userId] ?? levels.users_default, 0);
+  return {
+    role: level >= 100 ? 'admin' : level >= 50 ? 'moderator' : 'member',
+    maySend: level >= levelOf(levels.events?.['m.room.message'] ?? levels.events_default, 0),
+    mayInvite: level >= levelOf(levels.invite, 0),
+    mayRedact: level >= levelOf(levels.redact, 50),
+  };
 }

@@ -28,9 +28,11 @@ function authenticate(hsToken: string): RequestHandler {
 }
 
 const badRequests: ErrorRequestHandler = (error: unknown, _req, res, next) => {
-  const { type } = (error ?? {}) as { type?: string };
+  const { type, status = 500 } = (error ?? {}) as { type?: string; status?: number };
   if (type === 'entity.too.large') return refuse(res, 413, 'M_TOO_LARGE', 'The transaction is larger than server.appservice_body_limit_bytes');
   if (error instanceof SyntaxError) return refuse(res, 400, 'M_NOT_JSON', 'The body is not valid JSON');
+  if (type === 'encoding.unsupported') return refuse(res, 415, 'M_UNKNOWN', 'Unsupported content encoding');
+  if (error instanceof URIError || (status >= 400 && status < 500)) return refuse(res, 400, 'M_UNKNOWN', 'The request could not be read');
   next(error);
 };
 
@@ -96,7 +98,7 @@ export function appserviceRouter(deps: ReceiverDependencies): Router {
   const guarded = express.Router();
   guarded.use(authenticate(hsToken), express.raw({ limit: bodyLimitBytes, type: () => true }), routes(deps), ((_req, res) => refuse(res, 404, 'M_UNRECOGNIZED', 'Unknown endpoint')) satisfies RequestHandler, badRequests, failures);
 
-  const router = express.Router();
+  const router = express.Router({ caseSensitive: true });
   router.use('/_matrix/app/v1', guarded);
   router.use((req, res, next) => (legacyPath.test(req.path) ? guarded(req, res, next) : next()));
   return router;

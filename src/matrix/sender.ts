@@ -129,6 +129,7 @@ class Sender {
       throw error;
     });
     if (isDeepStrictEqual(current, event.content)) return;
+    if (event.replacesOnly === true && (current === undefined || isDeepStrictEqual(current, {}))) return;
     await joiningIfNeeded(this.#deps, roomId, sender, () => homeserver.request('PUT', where, { as: sender, body: event.content }));
   }
 }

@@ -2,6 +2,7 @@ import type { Database, Queryable } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
+import type { RecordAudit } from '../security/audit/index.ts';
 import { clearAttempts, findAttempts, lockAttempts, saveAttempts, type AttemptState } from './attempt-repo.ts';
 import { methodOf, type AttemptPolicy, type Factor } from './types.ts';
 
@@ -44,7 +45,14 @@ export const refused = (factor: Factor, attempt: Attempt, code: 'INVALID_MFA_CRE
     details: { method: methodOf[factor], attempts_remaining: attempt.remaining, ...(attempt.lockedUntil === undefined ? {} : { locked_until: isoTime(attempt.lockedUntil) }) },
   });
 
-export function createAttempts({ database, clock, policy }: { readonly database: Database; readonly clock: Clock; readonly policy: AttemptPolicy }): Attempts {
+export interface AttemptsDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly policy: AttemptPolicy;
+  readonly audit: RecordAudit;
+}
+
+export function createAttempts({ database, clock, policy, audit }: AttemptsDependencies): Attempts {
   return {
     begin: (userId, factor) =>
       database.inTransaction(async (tx) => {
@@ -54,6 +62,8 @@ export function createAttempts({ database, clock, policy }: { readonly database:
         const next = nextAttempt(state, now, policy);
         await saveAttempts(tx, userId, factor, next);
         const used = next.failures % policy.maxAttempts;
+        // The last one that there is, which a right proof undoes again.
+        if (used === 0 && next.lockedUntil > now) await audit(tx, { actor: { kind: 'user', id: userId }, action: 'factor.locked', target: { kind: 'user', id: userId }, result: 'refused', details: { factor, failures: next.failures, locked_until: isoTime(next.lockedUntil) } });
         return { remaining: used === 0 ? 0 : policy.maxAttempts - used, lockedUntil: used === 0 ? next.lockedUntil : undefined };
       }),
     async assertOpen(userId, factor) {

@@ -2,6 +2,7 @@ import type { Database, Transaction } from '../database/index.ts';
 import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { UserId } from '../kernel/ids.ts';
+import type { RecordAudit } from '../security/audit/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
 import { createAttempts } from './attempts.ts';
 import { createChangeLog, type AnnounceChange } from './change-log.ts';
@@ -44,6 +45,8 @@ export interface MfaDependencies {
   readonly keyRing: KeyRing;
   readonly queue: Pick<JobQueue, 'enqueue'>;
   readonly announce: AnnounceChange;
+  /** Of locks. */
+  readonly audit: RecordAudit;
   readonly options: MfaOptions;
 }
 

@@ -17,6 +17,8 @@ export interface RegisteredClient {
   readonly kind: 'public' | 'confidential';
   readonly app: MiniApp;
   readonly secretHashes: readonly string[];
+  /** Whom it is of, in nobody's own words: those of `developer` change without a review. An administrator's own app has those of who registered it. */
+  readonly developerName: string | undefined;
 }
 
 export interface MiniApps {
@@ -66,11 +68,14 @@ export interface MiniApps {
 /** So long is an app's server still told that it was retired. */
 const lastWordsMs = 72 * 60 * 60_000;
 
-async function findRegisteredClient({ database, clock }: MiniAppsDependencies, clientId: string): Promise<RegisteredClient | undefined> {
-  const client = await findClient(database, clientId);
+async function findRegisteredClient({ database, clock, ownership }: MiniAppsDependencies, clientId: string): Promise<RegisteredClient | undefined> {
+  // Whoever asks may send anything, and PostgreSQL does not even look for this.
+  const client = clientId.includes('\u0000') ? undefined : await findClient(database, clientId);
   const app = client === undefined ? undefined : await findMiniApp(database, client.miniappId);
   if (client === undefined || app === undefined) return undefined;
-  return { clientId, kind: client.kind, app, secretHashes: client.kind === 'public' ? [] : await listSecretHashes(database, clientId, clock.now()) };
+  const { company_name: company } = app.developer;
+  const developerName = app.owner === undefined ? (typeof company === 'string' ? company : undefined) : await ownership.nameOf(database, app.owner);
+  return { clientId, kind: client.kind, app, developerName, secretHashes: client.kind === 'public' ? [] : await listSecretHashes(database, clientId, clock.now()) };
 }
 
 type Reads = 'find' | 'get' | 'getFor' | 'earlyUsers' | 'listUnpublished' | 'getActive' | 'getManaged' | 'webhookOf';

@@ -13,6 +13,8 @@ export interface Ownership {
   /** Whether the developer may change what this owner has. */
   mayManage(db: Queryable, developer: UserId, owner: Owner): Promise<boolean>;
   organizationExists(db: Queryable, orgId: string): Promise<boolean>;
+  /** For people who are to know whom they deal with: a developer's Matrix id, or the name of the organisation. */
+  nameOf(db: Queryable, owner: Owner): Promise<string | undefined>;
   /** Who, of this owner, may use the mini-app before it is approved. */
   usersOf(db: Queryable, owner: Owner): Promise<readonly string[]>;
 }

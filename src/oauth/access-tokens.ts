@@ -5,6 +5,7 @@ import { isReservedAudience } from './clients.ts';
 import type { SignedTokens, TokenClaims } from './jwt.ts';
 import type { LiveCache } from '../kernel/live-cache.ts';
 import { parseScopes } from './scopes.ts';
+import { factClaims, type TokenFacts } from './token-facts.ts';
 import type { ProofMethod, Session, SessionOrigin } from './session-repo.ts';
 
 /** Who calls, as an access token that is valid now says. */
@@ -34,16 +35,11 @@ export interface AccessTokenClaims extends TokenClaims {
   readonly wallet_id: string;
 }
 
-export interface UserContext {
-  readonly displayName: string | undefined;
-  readonly avatarUrl: string | undefined;
-}
-
 export interface NewAccessToken {
   readonly session: Session;
   readonly scopes: readonly string[];
   readonly lifetimeMs: number;
-  readonly userContext: UserContext | undefined;
+  readonly facts: TokenFacts;
 }
 
 export interface AccessTokens {
@@ -60,7 +56,7 @@ export interface AccessTokens {
 export const accessTokenType = 'tep_access_token';
 
 function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): AccessTokenClaims {
-  const { session, userContext } = token;
+  const { session, facts } = token;
   const scope = token.scopes.join(' ');
   return {
     iss: issuer,
@@ -76,9 +72,10 @@ function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): Ac
     scope,
     wallet_id: session.walletId,
     session_id: session.id,
-    ...(userContext === undefined ? {} : { user_context: { display_name: userContext.displayName, avatar_url: userContext.avatarUrl } }),
+    ...factClaims(facts),
     ...(session.context === undefined ? {} : { miniapp_context: session.context }),
-    ...(session.provenBy === 'mas' ? { mas_session: { active: true } } : {}),
+    // Section 3.1.2 wants it always; it was active when it proved the user, and only then.
+    mas_session: { active: session.provenBy === 'mas' },
     ...(session.origin === 'token_exchange' ? { delegated_from: 'matrix_session' } : {}),
     ...(session.deviceId === undefined ? {} : { matrix_session_ref: { device_id: session.deviceId } }),
     ...(session.privilegedUntil === undefined ? {} : { privileged: true, privileged_until: unixSeconds(session.privilegedUntil) }),

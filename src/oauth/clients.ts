@@ -11,6 +11,8 @@ export interface OAuthClient {
   readonly registeredScopes: readonly string[];
   readonly classification: 'official' | 'verified' | 'community' | 'beta';
   readonly name: string;
+  /** Whom the mini-app is of, in words that its developer can't choose freely. */
+  readonly developerName?: string | undefined;
   /** Registered by an administrator, not by a developer. */
   readonly adminRegistered: boolean;
   /** Tokens for everyone: the mini-app is ACTIVE. */

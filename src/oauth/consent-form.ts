@@ -7,6 +7,7 @@ import { StepUpRefused } from './step-up.ts';
 
 export const appModel = (client: OAuthClient): AppModel => ({
   name: client.name,
+  ...(client.developerName === undefined ? {} : { developerName: client.developerName }),
   verified: client.classification === 'verified' || client.classification === 'official',
   official: client.classification === 'official',
 });

@@ -1,4 +1,4 @@
-import type { Queryable, Transaction } from '../database/index.ts';
+import { runSql, type Queryable, type Transaction } from '../database/index.ts';
 import type { UserId } from '../kernel/ids.ts';
 
 export type GrantState = 'granted' | 'denied' | 'revoked';
@@ -6,6 +6,18 @@ export type GrantState = 'granted' | 'denied' | 'revoked';
 /** The scopes that the user has granted to the mini-app and not withdrawn. */
 export async function grantedScopes(db: Queryable, userId: UserId, miniappId: string): Promise<Set<string>> {
   return new Set(await db.sql('scope_grant').where({ user_id: userId, miniapp_id: miniappId, state: 'granted' }).pluck<string[]>('scope'));
+}
+
+export interface Approval {
+  readonly scope: string;
+  readonly approvedAt: number;
+  readonly method: string;
+}
+
+/** What the user has granted to the mini-app and not withdrawn, with when and how (section 5.7). */
+export async function listApprovals(db: Queryable, userId: UserId, miniappId: string): Promise<Approval[]> {
+  const rows = await runSql<{ scope: string; granted_at: number; method: string }>(db, "SELECT scope, granted_at, method FROM scope_grant WHERE user_id = ? AND miniapp_id = ? AND state = 'granted' ORDER BY scope", [userId, miniappId]);
+  return rows.map(({ scope, granted_at: approvedAt, method }) => ({ scope, approvedAt, method }));
 }
 
 /** Remembers the user's last answer for each scope; when an earlier, different one was given stays known. */

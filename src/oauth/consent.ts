@@ -17,7 +17,7 @@ interface DescribedScope {
 /** What a native client shows the user (section 4.3.1, "Consent Flow Requirements"). */
 export interface ConsentQuestion {
   readonly title: string;
-  readonly app: { readonly miniapp_id: string; readonly client_id: string; readonly name: string; readonly classification: string; readonly verified: boolean };
+  readonly app: { readonly miniapp_id: string; readonly client_id: string; readonly name: string; readonly developer?: string; readonly classification: string; readonly verified: boolean };
   readonly user_id: string;
   readonly requested_scopes: readonly DescribedScope[];
   readonly approved_scopes: readonly DescribedScope[];
@@ -76,11 +76,11 @@ export function createConsent(parts: OAuthParts): Consent {
       const request = await openFor(consentSession, matrixToken);
       const client = await clients.findClient(request.clientId);
       if (client === undefined) throw notOpen();
-      const { miniappId, clientId, name, classification } = client;
+      const { miniappId, clientId, name, developerName, classification } = client;
       const methods = request.askedScopes.some(needsStepUp) ? await parts.stepUp.methodsOf(asUserId(request.userId)) : [];
       return {
         title: `Allow ${name}?`,
-        app: { miniapp_id: miniappId, client_id: clientId, name, classification, verified: classification === 'official' || classification === 'verified' },
+        app: { miniapp_id: miniappId, client_id: clientId, name, ...(developerName === undefined ? {} : { developer: developerName }), classification, verified: classification === 'official' || classification === 'verified' },
         user_id: request.userId,
         requested_scopes: describe(request.askedScopes),
         approved_scopes: describe(request.heldScopes),

@@ -7,7 +7,7 @@ import type { RoomEvents } from '../matrix/port.ts';
 import type { MatrixTokens, SignIn } from '../matrix/sign-in/index.ts';
 import type { UserProof } from '../matrix/proof/index.ts';
 import type { KeyRing } from '../security/key-ring.ts';
-import type { AccessTokens, UserContext } from './access-tokens.ts';
+import type { AccessTokens } from './access-tokens.ts';
 import type { ClientSession } from './client-session-repo.ts';
 import type { ClientTokens } from './client-tokens.ts';
 import type { ClientDirectory } from './clients.ts';
@@ -19,6 +19,7 @@ import type { LiveCache } from '../kernel/live-cache.ts';
 import type { Wakes } from '../kernel/wakes.ts';
 import type { Session } from './session-repo.ts';
 import type { StepUp } from './step-up.ts';
+import type { RoomStanding, UserContext } from './token-facts.ts';
 
 export interface OAuthOptions {
   /** `server.public_url`, without a trailing slash: the issuer of every token. */
@@ -83,11 +84,13 @@ export interface OAuthDeps {
   readonly admission?: Admission;
   /** For the claim `user_context`; must answer quickly, and may not know. */
   readonly profileOf?: (userId: UserId) => Promise<UserContext | undefined>;
+  /** For the claim `authorization_context`; must answer quickly, and may not know. */
+  readonly standingOf?: (userId: UserId, roomId: string) => Promise<RoomStanding | undefined>;
   /** Decision D22: whether the user may name this room. Asked for `miniapp_context.room_id`. */
   readonly mayNameRoom?: (userId: UserId, roomId: string) => Promise<boolean>;
   readonly events: RoomEvents;
-  /** Called in the transaction that withdraws scopes, for who else must hear of it: the mini-app's webhook (section 5.6). */
-  readonly onScopesRevoked?: (tx: Transaction, revocation: RevokedScopes) => Promise<void>;
+  /** Called in the transaction that withdraws scopes, for who else must hear of it: the mini-app's webhook (section 5.6). Returns the Matrix scopes that ended with them. */
+  readonly onScopesRevoked?: (tx: Transaction, revocation: RevokedScopes) => Promise<readonly string[]>;
   /** Called in the transaction in which a user answers a question for consent with yes: for the user's devices. */
   readonly onScopesGranted?: (tx: Transaction, granted: { readonly userId: UserId; readonly miniappId: string; readonly scopes: readonly string[] }) => void;
   /** Writes what is given and taken into the audit log, in the transaction that does it. Without it nothing privileged is given. */

@@ -16,7 +16,7 @@ export interface RevokedScopes {
 }
 
 /** The state event of section 5.6, for the user's own notice room; decision D11 puts the user into the content. */
-export function authorizationRevokedEvent(revocation: RevokedScopes): OutboundEvent {
+export function authorizationRevokedEvent(revocation: RevokedScopes, matrixScopes: readonly string[]): OutboundEvent {
   const { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt } = revocation;
   const content: Omit<RoomTweenAuthorizationContent, 'delivery_id'> = {
     authorized: false,
@@ -25,7 +25,7 @@ export function authorizationRevokedEvent(revocation: RevokedScopes): OutboundEv
     remaining_scopes: [...remainingScopes],
     reason,
     tmcp_scopes: [...revokedScopes],
-    matrix_scopes: [],
+    matrix_scopes: [...matrixScopes],
     sender: userId,
   };
   return { place: { noticesOf: userId }, speaker: 'bot', type: 'm.room.tween.authorization', stateKey: miniappId, content };

@@ -23,7 +23,8 @@ import { obtainableScopes } from './scopes.ts';
 import { findLiveSession, holdLiveSession, listLiveSessions, lockUserWallet, markRevoked } from './session-repo.ts';
 import { noStepUp, withAvailability } from './step-up.ts';
 
-export type { AccessTokenPrincipal, UserContext } from './access-tokens.ts';
+export type { AccessTokenPrincipal } from './access-tokens.ts';
+export type { RoomStanding, UserContext } from './token-facts.ts';
 export type { ClientTokenPrincipal } from './client-tokens.ts';
 export { reservedAudiences, isReservedAudience, type ClientDirectory, type OAuthClient, type ReservedAudience } from './clients.ts';
 export type { OAuthDeps, OAuthAudit, OAuthOptions } from './deps.ts';

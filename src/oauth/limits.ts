@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import net from 'node:net';
 import { sha256Hex } from '../kernel/ids.ts';
+import { requestContext } from '../kernel/request-context.ts';
 
 /** A window: so many attempts in so many seconds. */
 export interface Window {
@@ -63,7 +64,7 @@ const addresses = new WeakMap<IncomingMessage, string>();
 export function addressOf(req: IncomingMessage): string {
   const known = addresses.get(req);
   if (known !== undefined) return known;
-  const ip = (req as { ip?: string }).ip ?? req.socket.remoteAddress ?? 'unknown';
+  const ip = requestContext.getStore()?.address ?? req.socket.remoteAddress ?? 'unknown';
   const address = net.isIPv6(ip) && !ip.startsWith('::ffff:') ? ip.split(':').slice(0, 4).join(':') : ip;
   addresses.set(req, address);
   return address;

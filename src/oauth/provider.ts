@@ -3,7 +3,6 @@ import { errors, Provider, type AccessToken, type AuthorizationCode, type Client
 import { unixSeconds } from '../kernel/clock.ts';
 import { errorText } from '../kernel/errors.ts';
 import { newSecret } from '../kernel/ids.ts';
-import type { UserContext } from './access-tokens.ts';
 import { errorPage, pageHeaders } from '../web/pages.ts';
 import { apiResource, createAdapterFactory, refreshTokenPrefix } from './adapter.ts';
 import { loadGrant, openDraft, requestChecks } from './authorize.ts';
@@ -21,6 +20,7 @@ import { registerRefresh } from './refresh.ts';
 import { isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
 import { extendSession, sessionSlackMs, type Session } from './session-repo.ts';
 import { registerTokenExchange } from './token-exchange.ts';
+import { gatherFacts } from './token-facts.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
@@ -121,16 +121,6 @@ function configuration(parts: OAuthParts): Configuration {
   };
 }
 
-async function userContextOf(parts: OAuthParts, session: Session, scopes: readonly string[]): Promise<UserContext | undefined> {
-  if (parts.profileOf === undefined || !scopes.includes('user:read')) return undefined;
-  try {
-    return await parts.profileOf(session.userId);
-  } catch (error) {
-    parts.log.warn({ error: errorText(error) }, 'no profile for user_context');
-    return undefined;
-  }
-}
-
 /** Signs the library's access token as a TEP. */
 async function issueTep(parts: OAuthParts, token: AccessToken): Promise<string> {
   const session = parts.openedWith.get(token) ?? (await parts.sessions.find(token.grantId));
@@ -142,7 +132,7 @@ async function issueTep(parts: OAuthParts, token: AccessToken): Promise<string> 
     parts.sessions.forget([session.id]);
   }
   const scopes = parseScopes(token.scope);
-  return parts.tokens.sign({ session, scopes, lifetimeMs: token.expiration * 1000, userContext: await userContextOf(parts, session, scopes) });
+  return parts.tokens.sign({ session, scopes, lifetimeMs: token.expiration * 1000, facts: await gatherFacts(parts, session, scopes) });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { errors, type Client, type KoaContextWithOIDC, type Provider, type RefreshToken } from 'oidc-provider';
 import type { Transaction } from '../database/index.ts';
-import { newSecret, sha256Hex } from '../kernel/ids.ts';
+import { randomPublicBytes, sha256Hex } from '../kernel/ids.ts';
 import { apiResource, refreshTokenPrefix } from './adapter.ts';
 import { ourClient } from './client-metadata.ts';
 import { isAvailableTo } from './clients.ts';
@@ -10,6 +10,13 @@ import { obtainableScopes, parseScopes } from './scopes.ts';
 import { extendSession, findLiveSession, markRevoked, sessionSlackMs, type Session } from './session-repo.ts';
 
 const refreshGrant = 'refresh_token';
+
+interface RefreshRequest {
+  readonly value: string;
+  readonly tokenHash: string;
+  /** Of what is asked for. */
+  readonly hash: string;
+}
 
 interface Rotated {
   readonly session: Session;
@@ -52,37 +59,59 @@ async function saveSuccessor(tx: Transaction, provider: Provider, parts: OAuthPa
   await parts.ambient.run(tx, () => successor.save());
 }
 
-/** The session must outlive its newest refresh token; it is extended by enough that not every refresh has to write it. Returns when it expires now. */
-async function keepAlive(tx: Transaction, session: Session, tokenExpiresAt: number): Promise<number> {
-  if (session.expiresAt >= tokenExpiresAt + sessionSlackMs) return session.expiresAt;
-  const expiresAt = tokenExpiresAt + 2 * sessionSlackMs;
-  await extendSession(tx, session.id, expiresAt);
-  return expiresAt;
+/** The session must outlive its newest refresh token; it is extended by enough that not every refresh has to write it. */
+async function keepAlive(tx: Transaction, parts: OAuthParts, session: Session, tokenExpiresAt: number): Promise<void> {
+  if (session.expiresAt >= tokenExpiresAt + sessionSlackMs) return;
+  await extendSession(tx, session.id, tokenExpiresAt + 2 * sessionSlackMs);
+  tx.afterCommit(() => parts.sessions.forget([session.id]));
 }
 
-/**
- * Spends the token and stores its successor, in one transaction: a crash loses both or neither. Undefined when the token was
- * spent before and this is not the one repetition of the same request (decision D3): then everything of the family is over.
- */
-async function rotate(tx: Transaction, provider: Provider, parts: OAuthParts, client: Client, token: RefreshToken, request: { readonly value: string; readonly hash: string }): Promise<Rotated | undefined> {
-  const { clock, options } = parts;
-  const now = clock.now();
-  const tokenHash = sha256Hex(request.value);
-  const session = await findLiveSession(tx, token.grantId!, now);
-  if (session === undefined) throw new errors.InvalidGrant('the session has ended');
-  if (await spendRefreshToken(tx, tokenHash, now)) {
-    const salt = newSecret('');
-    const refreshToken = successorOf(parts, request.value, salt);
-    await insertRotation(tx, { tokenHash, successorHash: sha256Hex(refreshToken), salt, requestHash: request.hash, expiresAt: now + options.refreshGraceMs });
-    await saveSuccessor(tx, provider, parts, client, token, refreshToken);
-    return { session: { ...session, expiresAt: await keepAlive(tx, session, now + options.refreshTokenMs) }, refreshToken };
-  }
-  const salt = await claimRetry(tx, tokenHash, request.hash, now);
+/** Somebody shows a token that was spent: the one repetition of the same request (decision D3), or everything of the family is over. */
+async function repeatOrEnd(tx: Transaction, parts: OAuthParts, session: Session, request: RefreshRequest): Promise<Rotated | undefined> {
+  const now = parts.clock.now();
+  const salt = await claimRetry(tx, request.tokenHash, request.hash, now);
   if (salt !== undefined) return { session, refreshToken: successorOf(parts, request.value, salt) };
   await markRevoked(tx, { id: session.id }, now);
   await parts.audit?.(tx, { action: 'session.ended', userId: session.userId, sessionId: session.id, reason: 'refresh_token_reused' });
+  tx.afterCommit(() => parts.sessions.forget([session.id]));
   return undefined;
 }
+
+/**
+ * Spends the token and stores its successor, in one transaction: a crash loses both or neither. `known` is the session as it was
+ * a moment ago; the statement that spends the token says whether it still is so. Undefined when the family is over.
+ */
+async function rotate(tx: Transaction, provider: Provider, parts: OAuthParts, client: Client, token: RefreshToken, known: Session, request: RefreshRequest): Promise<Rotated | undefined> {
+  const { clock, options } = parts;
+  const now = clock.now();
+  let session = known;
+  if (!(await spendRefreshToken(tx, request.tokenHash, now, known))) {
+    const found = await findLiveSession(tx, known.id, now);
+    if (found === undefined) throw new errors.InvalidGrant('the session has ended');
+    if (!(await spendRefreshToken(tx, request.tokenHash, now))) return repeatOrEnd(tx, parts, found, request);
+    session = found;
+  }
+  const salt = randomPublicBytes(32).toString('base64url');
+  const refreshToken = successorOf(parts, request.value, salt);
+  await insertRotation(tx, { tokenHash: request.tokenHash, successorHash: sha256Hex(refreshToken), salt, requestHash: request.hash, expiresAt: now + options.refreshGraceMs });
+  await saveSuccessor(tx, provider, parts, client, token, refreshToken);
+  await keepAlive(tx, parts, session, now + options.refreshTokenMs);
+  return { session, refreshToken };
+}
+
+/** An access token of the session as it is, and its signature, which is being made. */
+function beginToken(provider: Provider, parts: OAuthParts, client: Client, session: Session, asked: readonly string[]) {
+  const available = obtainableScopes(ourClient(client)!);
+  const scope = asked.filter((one) => session.scopes.includes(one) && available.includes(one)).join(' ');
+  const accessToken = new provider.AccessToken({ accountId: session.userId, client, grantId: session.id, gty: refreshGrant, aud: session.audience, scope });
+  parts.openedWith.set(accessToken, session);
+  const value = accessToken.save();
+  // Who does not wait for it, because the refresh failed, need not hear that it did too.
+  value.catch(() => undefined);
+  return { accessToken, value, scope, session };
+}
+
+const sameScopes = (a: Session, b: Session): boolean => a.scopes.join(' ') === b.scopes.join(' ');
 
 /** The refresh grant (RFC 6749 section 6, RFC 9700 section 4.14.2): rotation, with the family's end when a token comes back. */
 export function registerRefresh(provider: Provider, parts: OAuthParts): void {
@@ -94,18 +123,17 @@ export function registerRefresh(provider: Provider, parts: OAuthParts): void {
     await parts.admitTokens('token_refresh', token.accountId, client.clientId);
     const asked = askedScopes(token, params.scope);
     if (!isAvailableTo(ours, token.accountId)) throw new errors.InvalidGrant('this user may not use the mini-app');
-    const request = { value: params.refresh_token!, hash: sha256Hex(`${client.clientId} ${asked.join(' ')}`) };
-    const rotated = await parts.database.inTransaction((tx) => rotate(tx, provider, parts, client, token, request));
-    parts.sessions.forget([token.grantId!]);
+    const value = params.refresh_token!;
+    const request = { value, tokenHash: sha256Hex(value), hash: sha256Hex(`${client.clientId} ${asked.join(' ')}`) };
+    const session = await parts.sessions.find(token.grantId!);
+    if (session === undefined) throw new errors.InvalidGrant('the session has ended');
+    // The signature is made while the database commits: nobody gets to see it before that is done, nor if it fails.
+    const early = beginToken(provider, parts, client, session, asked);
+    const rotated = await parts.database.inTransaction((tx) => rotate(tx, provider, parts, client, token, session, request));
     if (rotated === undefined) throw new errors.InvalidGrant('refresh token already used');
-
-    const available = obtainableScopes(ours);
-    const scope = asked.filter((one) => rotated.session.scopes.includes(one) && available.includes(one)).join(' ');
-    const accessToken = new provider.AccessToken({ accountId: token.accountId, client, grantId: token.grantId!, gty: refreshGrant, aud: rotated.session.audience, scope });
-    parts.openedWith.set(accessToken, rotated.session);
+    const { accessToken, value: signature, scope } = sameScopes(rotated.session, session) ? early : beginToken(provider, parts, client, rotated.session, asked);
     ctx.oidc.entity('AccessToken', accessToken);
-    const value = await accessToken.save();
-    ctx.body = { access_token: value, token_type: 'Bearer', expires_in: accessToken.expiration, refresh_token: rotated.refreshToken, scope };
+    ctx.body = { access_token: await signature, token_type: 'Bearer', expires_in: accessToken.expiration, refresh_token: rotated.refreshToken, scope };
   };
   provider.registerGrantType(refreshGrant, handler, ['refresh_token', 'scope']);
 }

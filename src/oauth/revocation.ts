@@ -72,8 +72,8 @@ async function revoke(tx: Transaction, parts: OAuthParts, request: RevocationReq
   tx.afterCommit(() => parts.sessions.forget([...ended, ...narrowed]));
   if (revokedScopes.length > 0 || ended.length > 0) {
     const revocation = { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt: now };
-    parts.events.emit(tx, authorizationRevokedEvent(revocation));
-    await parts.onScopesRevoked?.(tx, revocation);
+    const matrixScopes = (await parts.onScopesRevoked?.(tx, revocation)) ?? [];
+    parts.events.emit(tx, authorizationRevokedEvent(revocation, matrixScopes));
     await parts.audit?.(tx, { action: 'scopes.revoked', userId, miniappId, scopes: revokedScopes, sessions: ended.length, reason });
   }
   return { revokedScopes, remainingScopes, endedSessions: ended.length, revokedAt: now };

@@ -1,4 +1,5 @@
 import { runSql, type Transaction } from '../database/index.ts';
+import type { Session } from './session-repo.ts';
 
 /** A refresh token that was exchanged a moment ago, for as long as the same request may be repeated (decision D3). */
 export interface Rotation {
@@ -11,9 +12,12 @@ export interface Rotation {
   readonly expiresAt: number;
 }
 
-/** False when the token was spent before. */
-export async function spendRefreshToken(tx: Transaction, tokenHash: string, now: number): Promise<boolean> {
-  return (await runSql(tx, "UPDATE oidc_entry SET consumed_at = ? WHERE kind = 'RefreshToken' AND id_hash = ? AND consumed_at IS NULL RETURNING id_hash", [now, tokenHash])).length === 1;
+/** False when the token was spent before, or the session that is given is over or has other scopes now. */
+export async function spendRefreshToken(tx: Transaction, tokenHash: string, now: number, session?: Pick<Session, 'id' | 'scopes'>): Promise<boolean> {
+  const spend = "UPDATE oidc_entry SET consumed_at = ? WHERE kind = 'RefreshToken' AND id_hash = ? AND consumed_at IS NULL";
+  const unchanged = 'EXISTS (SELECT 1 FROM tep_session WHERE id = ? AND scopes = ? AND revoked_at IS NULL AND expires_at > ?)';
+  const rows = session === undefined ? runSql(tx, `${spend} RETURNING id_hash`, [now, tokenHash]) : runSql(tx, `${spend} AND ${unchanged} RETURNING id_hash`, [now, tokenHash, session.id, session.scopes.join(' '), now]);
+  return (await rows).length === 1;
 }
 
 export async function insertRotation(tx: Transaction, rotation: Rotation): Promise<void> {

@@ -28,8 +28,8 @@ export interface MatrixGrants {
   accessTokenFor(key: GrantKey): Promise<string | undefined>;
   /** The homeserver does not take it any more. */
   forget(key: GrantKey): Promise<void>;
-  /** Ends grants here and, as a job, at MAS: one mini-app's, or all of a user's. */
-  end(tx: Transaction, which: { readonly userId: string; readonly miniappId?: string }): Promise<void>;
+  /** Ends grants here and, as a job, at MAS: one mini-app's, or all of a user's. Returns whether there were any. */
+  end(tx: Transaction, which: { readonly userId: string; readonly miniappId?: string }): Promise<boolean>;
   /** A chore: ends what was given at sign-in to a mini-app that was then granted nothing to do with it. */
   tidyUp(tx: Transaction, now: number): Promise<void>;
   readonly revoking: JobKind;
@@ -61,10 +61,12 @@ export function createMatrixGrants(deps: MatrixGrantsDependencies): MatrixGrants
     accessExpiresAt: clock.now() + tokens.expiresInSeconds * 1000,
   });
   const end: MatrixGrants['end'] = async (tx, which) => {
-    for (const grant of await takeGrants(tx, which)) {
+    const grants = await takeGrants(tx, which);
+    for (const grant of grants) {
       const refreshToken = keyRing.open(refreshPurpose, grant.sealedRefreshToken, ownerOf(grant));
       queue.enqueue(tx, { stream: `mas:${ownerOf(grant)}`, kind: revokingKind, body: { owner: ownerOf(grant), sealed: keyRing.seal(revokePurpose, refreshToken, ownerOf(grant)) } });
     }
+    return grants.length > 0;
   };
 
   /** One refresh, for whoever holds the lease. A process that dies here has stored nothing: MAS takes the same token once more. */
@@ -104,7 +106,7 @@ export function createMatrixGrants(deps: MatrixGrantsDependencies): MatrixGrants
       }
       throw unavailable();
     },
-    forget: (key) => database.inTransaction((tx) => end(tx, key)),
+    forget: (key) => database.inTransaction(async (tx) => void (await end(tx, key))),
     end,
     async tidyUp(tx, now) {
       for (const grant of await listUnsettled(tx, now, batch)) {

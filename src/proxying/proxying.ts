@@ -24,8 +24,8 @@ export interface Proxying {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** A chore. */
   tidyUp(tx: Transaction, now: number): Promise<void>;
-  /** Ends what users left with us for acting for them: one mini-app's, or all of a user's. */
-  end(tx: Transaction, which: { readonly userId: string; readonly miniappId?: string }): Promise<void>;
+  /** Ends what users left with us for acting for them: one mini-app's, or all of a user's. Returns whether there was anything. */
+  end(tx: Transaction, which: { readonly userId: string; readonly miniappId?: string }): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ export function createProxying(deps: ProxyingDependencies): Proxying {
     routes: proxyingRoutes({ messages: createMessages({ ...deps, speech, grants }), speech, names }),
     jobs: grants === undefined ? {} : { [revokingKind]: grants.revoking },
     tidyUp: async (tx, now) => grants?.tidyUp(tx, now),
-    end: async (tx, which) => grants?.end(tx, which),
+    end: async (tx, which) => (await grants?.end(tx, which)) ?? false,
     close: () => connections.close(),
   };
 }

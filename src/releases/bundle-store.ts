@@ -21,6 +21,13 @@ export interface BundleStore {
   close(): Promise<void>;
 }
 
+/** Where files lie that are not finished: what is old there is of a process that died. */
+export async function incomingIn(directory: string): Promise<string> {
+  const incoming = join(directory, 'incoming');
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  return incoming;
+}
+
 async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -41,7 +48,8 @@ export function createLocalStore(directory: string): BundleStore {
     async put(name, file) {
       const place = placeOf(name);
       await mkdir(dirname(place), { recursive: true, mode: 0o700 });
-      const draft = `${place}.${newId('draft')}`;
+      // Where unfinished files are looked for after a crash.
+      const draft = join(await incomingIn(directory), newId('draft'));
       try {
         await copyFile(file, draft);
         await sync(draft);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -11,7 +11,7 @@ import { AppError, invalidField } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import { readBundle, type BundleLimits, type FileVisitor } from './bundle-check.ts';
 import { beginBundle, confirmBundle, deleteRemoved, findBundle, markAbandoned, type StoredBundle } from './bundle-repo.ts';
-import type { BundleStore, ByteRange } from './bundle-store.ts';
+import { incomingIn, type BundleStore, type ByteRange } from './bundle-store.ts';
 
 export interface BundlesDependencies {
   readonly database: Database;
@@ -45,11 +45,13 @@ export interface Bundles {
   /** A chore: what was stored for versions that never came to be goes. */
   readonly tidyUp: (tx: Transaction, now: number) => Promise<void>;
   readonly removing: JobKind;
+  /** At the start: removes files that a process which died had not finished. Others may be at work in the same directory. */
+  removeLeftovers(): Promise<void>;
 }
 
 export const removalKind = 'bundle.removal';
 /** Storing takes no longer than this. */
-const abandonedMs = 60 * 60_000;
+export const abandonedMs = 60 * 60_000;
 const retryAfterMs = 5000;
 const going = (): AppError => new AppError('REQUEST_IN_PROGRESS', 'These bytes are being tidied away; try again', { retryAfterMs });
 const nameOf = (sha256: string): string => `bundles/${sha256}`;
@@ -70,8 +72,7 @@ async function takeIn(stream: Readable, file: string): Promise<Upload> {
 
 export function createBundles({ database, clock, queue, store, directory, limits }: BundlesDependencies): Bundles {
   const receive: Bundles['receive'] = async (work) => {
-    const incoming = join(directory, 'incoming');
-    await mkdir(incoming, { recursive: true, mode: 0o700 });
+    const incoming = await incomingIn(directory);
     const files: string[] = [];
     try {
       return await work((stream) => {
@@ -102,6 +103,15 @@ export function createBundles({ database, clock, queue, store, directory, limits
       if (stream === undefined) return false;
       await receive(async (take) => readBundle((await take(stream)).file, limits, visit));
       return true;
+    },
+    async removeLeftovers() {
+      const incoming = join(directory, 'incoming');
+      // Not there before the first upload.
+      for (const name of await readdir(incoming).catch(() => [])) {
+        const file = join(incoming, name);
+        const found = await stat(file).catch(() => undefined);
+        if (found !== undefined && found.mtimeMs < clock.now() - abandonedMs) await rm(file, { force: true });
+      }
     },
     async tidyUp(tx, now) {
       for (const sha256 of await markAbandoned(tx, now - abandonedMs)) queue.enqueue(tx, { stream: `bundle:${sha256}`, kind: removalKind, body: { sha256 } });

@@ -1,6 +1,6 @@
 export { bundleRoutes } from './bundle-routes.ts';
 export { createLocalStore, createS3Store, type BundleStore } from './bundle-store.ts';
-export { createBundles, removalKind, type Bundles, type Upload } from './bundles.ts';
+export { abandonedMs, createBundles, removalKind, type Bundles, type Upload } from './bundles.ts';
 export { createFollowers, nameOfActor, type StepDependencies, type VersionStep } from './followers.ts';
 export { announcer, createLifecycle, type CommandsFor, type Lifecycle } from './lifecycle.ts';
 export { versionMachine, type VersionState } from './machine.ts';

@@ -1,16 +1,18 @@
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Database } from '../database/index.ts';
+import type { JobKind, JobQueue } from '../jobs/index.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError, invalidField } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { MiniApps, Registrar } from '../miniapps/index.ts';
-import { findNewest, nameOfActor, type Bundles, type BundleStore, type Lifecycle, type Upload } from '../releases/index.ts';
-import { findAppeal, findDecidedReview, findOpenReview, insertAppeal, type Appeal, type Evidence, type Review } from './repo.ts';
+import { abandonedMs, findNewest, nameOfActor, type Bundles, type BundleStore, type Lifecycle, type Upload } from '../releases/index.ts';
+import { findAppeal, findDecidedReview, findOpenReview, insertAppeal, isEvidence, type Appeal, type Evidence, type Review } from './repo.ts';
 
 export interface AppealsDependencies {
   readonly database: Database;
   readonly clock: Clock;
+  readonly queue: JobQueue;
   readonly miniapps: Pick<MiniApps, 'withLocked'>;
   readonly lifecycle: () => Pick<Lifecycle, 'actIn'>;
   readonly store: BundleStore;
@@ -30,7 +32,11 @@ export interface Appeals {
   readonly receive: Bundles['receive'];
   /** @throws AppError NOT_FOUND */
   evidence(reviewId: string, evidenceId: string): Promise<{ evidence: Evidence; bytes: Readable }>;
+  /** Removes files of appeals that never came to be. */
+  readonly forsaking: JobKind;
 }
+
+export const forsakenKind = 'evidence.forsaken';
 
 const accepted: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image/webp', 'application/pdf', 'text/plain']);
 const headBytes = 4100;
@@ -54,11 +60,14 @@ export async function evidenceType(file: string, filename: string, declared: str
 const storedAs = (evidenceId: string): string => `evidence/${evidenceId}`;
 
 export function createAppeals(deps: AppealsDependencies): Appeals {
-  const { database, clock, miniapps, store } = deps;
+  const { database, clock, queue, miniapps, store } = deps;
   return {
     receive: deps.receive,
     async appeal(miniappId, by, { reason, changesMade }, attachments) {
       const evidence = attachments.map(({ upload, filename, mediaType }): Evidence => ({ evidenceId: newId('evidence'), filename, mediaType, sizeBytes: upload.sizeBytes, sha256: upload.sha256 }));
+      // Should this process die in between: somebody looks whether the appeal came to be.
+      const evidenceIds = evidence.map(({ evidenceId }) => evidenceId);
+      if (evidenceIds.length > 0) await database.inTransaction((tx) => Promise.resolve(queue.enqueue(tx, { stream: `evidence:${evidenceIds[0]}`, kind: forsakenKind, body: { evidenceIds }, runAt: clock.now() + abandonedMs })));
       try {
         for (const [index, { evidenceId }] of evidence.entries()) await store.put(storedAs(evidenceId), attachments[index]!.upload.file);
         return await miniapps.withLocked(miniappId, async (tx, app) => {
@@ -75,6 +84,12 @@ export function createAppeals(deps: AppealsDependencies): Appeals {
         for (const { evidenceId } of evidence) await store.remove(storedAs(evidenceId));
         throw error;
       }
+    },
+    forsaking: {
+      async run({ body }) {
+        const { evidenceIds } = body as { evidenceIds: readonly string[] };
+        for (const evidenceId of evidenceIds) if (!(await isEvidence(database, evidenceId))) await store.remove(storedAs(evidenceId));
+      },
     },
     async evidence(reviewId, evidenceId) {
       const evidence = (await findAppeal(database, reviewId))?.evidence.find((one) => one.evidenceId === evidenceId);

@@ -9,6 +9,8 @@ export interface MaterialDependencies {
   readonly guardedFetch: Pick<GuardedFetch, 'fetch'>;
   /** Entries in the OSV format, as a JSON list; where there is no such file, dependencies are not looked at. */
   readonly advisoriesFile: string;
+  /** Origins of clients that may show an app in a frame. */
+  readonly framing: readonly string[];
   /** Whether users are asked for the scope. */
   readonly isAskedFor: (scope: string) => boolean;
 }
@@ -89,6 +91,7 @@ export async function gatherMaterial(deps: MaterialDependencies, app: MiniApp, v
   return {
     ...(await find(deps, app, version)),
     entry,
+    framing: deps.framing.map((origin) => origin.toLowerCase().replace(/\/$/, '')),
     sensitiveScopes: (version.changes.scopes ?? app.scopes).filter(deps.isAskedFor),
     scopeJustifications: version.scopeJustifications,
     ...(advisories === undefined ? {} : { advisories }),

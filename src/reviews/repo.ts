@@ -151,6 +151,10 @@ export async function insertAppeal(tx: Transaction, appeal: Appeal): Promise<voi
   for (const one of appeal.evidence) await tx.sql('appeal_evidence').insert({ evidence_id: one.evidenceId, appeal_id: appeal.appealId, filename: one.filename, media_type: one.mediaType, size_bytes: one.sizeBytes, sha256: one.sha256 });
 }
 
+export async function isEvidence(db: Queryable, evidenceId: string): Promise<boolean> {
+  return (await db.sql('appeal_evidence').where({ evidence_id: evidenceId }).first('evidence_id')) !== undefined;
+}
+
 export async function findAppeal(db: Queryable, reviewId: string): Promise<Appeal | undefined> {
   const row = await db.sql<{ appeal_id: string; review_id: string; reason: string; changes_made: string; created_by: string; created_at: number }>('appeal').where({ review_id: reviewId }).first();
   if (row === undefined) return undefined;

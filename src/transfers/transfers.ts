@@ -7,6 +7,7 @@ import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
+import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
 import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type Moved, type MovementProof, type ReleaseOutcome, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { statusEvents, transferEvents, transferNotices } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
@@ -36,6 +37,7 @@ export interface TransfersDependencies {
   /** Whether somebody of this name can have a wallet here at all. */
   readonly mayHaveWallet: (userId: UserId) => boolean;
   readonly notices: Pick<Notices, 'publish'>;
+  readonly audit: RecordAudit;
   readonly policy: TransferPolicy;
 }
 
@@ -61,7 +63,7 @@ export interface Transfers {
   initiate(tx: Transaction, request: TransferRequest, preparation: Preparation): Promise<Transfer>;
   /**
    * Moves the money, or holds it until the payee accepts.
-   * @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, INVALID_STATE_TRANSITION, MFA_REQUIRED, what the proof and the wallet throw
+   * @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, RECIPIENT_ACCEPTANCE_REQUIRED, INVALID_STATE_TRANSITION, MFA_REQUIRED, what the proof and the wallet throw
    */
   confirm(payer: UserId, id: string, authProof: Readonly<Record<string, unknown>> | undefined): Promise<Transfer>;
   /** @throws AppError TRANSFER_NOT_FOUND, TRANSFER_EXPIRED, INVALID_STATE_TRANSITION, USER_SUSPENDED */
@@ -108,6 +110,12 @@ function next(transfer: Transfer, command: TransferCommand, now: number): Transf
   return status;
 }
 
+/** What its confirmation leads to. @throws AppError as `next`, RECIPIENT_ACCEPTANCE_REQUIRED when it was confirmed and is the payee's to accept */
+function onceConfirmed(transfer: Transfer, now: number): TransferStatus {
+  if (transfer.status === 'pending_recipient_acceptance' && !isOver(transfer, now)) throw new AppError('RECIPIENT_ACCEPTANCE_REQUIRED', 'The recipient has to accept this transfer now');
+  return next(transfer, transfer.acceptanceRequired ? 'await_acceptance' : 'complete', now);
+}
+
 class TransferDesk implements Transfers {
   readonly #deps: TransfersDependencies;
   constructor(deps: TransfersDependencies) {
@@ -139,15 +147,14 @@ class TransferDesk implements Transfers {
   async confirm(payer: UserId, id: string, authProof: Readonly<Record<string, unknown>> | undefined): Promise<Transfer> {
     const { database, clock, proofs, wallet } = this.#deps;
     const offered = requireRole(await findTransfer(database, id), payer, 'payer');
-    const command = (transfer: Transfer): TransferCommand => (transfer.acceptanceRequired ? 'await_acceptance' : 'complete');
-    next(offered, command(offered), clock.now());
+    onceConfirmed(offered, clock.now());
     if (authProof === undefined) throw mfaRequired(await requireProof(proofs, payer), { transfer_id: id, status: offered.status });
     const proof = await proofs.prove(payer, { id, amountMinor: offered.amountMinor, currency: offered.currency, recipient: offered.payee }, authProof);
     await wallet.lookAhead({ from: { user: payer }, to: { user: offered.payee }, amountMinor: offered.amountMinor, currency: offered.currency });
     return this.#finish(
       await database.inTransaction(async (tx) => {
         const transfer = requireRole(await lockTransfer(tx, id), payer, 'payer');
-        const status = next(transfer, command(transfer), clock.now());
+        const status = onceConfirmed(transfer, clock.now());
         await proof.spend(tx);
         return this.#settleTerms(tx, transfer, status, proof.ticket);
       }),
@@ -202,7 +209,8 @@ class TransferDesk implements Transfers {
     if ('refused' in outcome) {
       const { code, message } = outcome.refused;
       const failed: Transfer = { ...transfer, status: next(transfer, 'fail', now), nextStatus: undefined, error: { code, message }, settledAt: now };
-      return this.#save(tx, transfer.status, failed);
+      await this.#save(tx, transfer.status, failed);
+      return this.#note(tx, failed, { kind: 'system', id: 'wallet' });
     }
     const status = next(transfer, settledBy[transfer.nextStatus]!, now);
     if (kind === 'capture' || kind === 'release') await this.#conclude(tx, transfer, { ...transfer, status: status as FinalStatus, nextStatus: undefined, settledAt: now });
@@ -227,13 +235,14 @@ class TransferDesk implements Transfers {
     const { payer, payee, amountMinor, currency, roomId, status } = transfer;
     const now = clock.now();
     const waits = status === 'pending_recipient_acceptance';
-    const confirmed: Transfer = { ...transfer, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
-    await this.#save(tx, before.status, confirmed);
+    const settled: Transfer = { ...transfer, expiresAt: waits ? now + policy.acceptanceMs : undefined, settledAt: waits ? undefined : now };
+    await this.#save(tx, before.status, settled);
     const hidden = transfer.roomEncrypted || (roomId !== undefined && (await sharedRooms.isKnownEncrypted(tx, roomId)));
-    for (const event of transferEvents(confirmed, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
+    for (const event of transferEvents(settled, hidden, now, ['m.tween.wallet.p2p', ...(policy.secondEvent ? ['m.tween.p2p.transfer'] : [])])) events.emit(tx, event);
     await activation.send(tx, { from: payer, to: payee, amountMinor, currency, roomId, hidden });
-    if (waits) queue.enqueue(tx, expiryJob(confirmed));
-    return confirmed;
+    await this.#note(tx, settled, { kind: 'user', id: payer });
+    if (waits) queue.enqueue(tx, expiryJob(settled));
+    return settled;
   }
 
   /** Ends what was not completed at its confirmation. */
@@ -257,6 +266,7 @@ class TransferDesk implements Transfers {
   async #conclude(tx: Transaction, before: Transfer, ended: Transfer & { readonly status: FinalStatus }): Promise<Transfer> {
     await this.#save(tx, before.status, ended);
     for (const event of statusEvents(ended, this.#deps.clock.now())) this.#deps.events.emit(tx, event);
+    await this.#note(tx, ended, ended.status === 'expired' ? { kind: 'system', id: 'deadline' } : { kind: 'user', id: ended.status === 'cancelled' ? ended.payer : ended.payee });
     return ended;
   }
 
@@ -268,6 +278,11 @@ class TransferDesk implements Transfers {
     const now = (await findTransfer(database, transfer.id))!;
     if (now.error !== undefined) throw refusalOf(now.error, { transfer_id: now.id, status: now.status });
     return now;
+  }
+
+  /** In the audit log: money has moved, is held, or was let go. */
+  #note(tx: Transaction, { id, status, payer, payee, amountMinor, currency, txnId }: Transfer, actor: AuditRecord['actor']): Promise<void> {
+    return this.#deps.audit(tx, { actor, action: `transfer.${status}`, target: { kind: 'transfer', id }, details: { payer, payee, amount_minor: amountMinor, currency, txn_id: txnId } });
   }
 
   async #save(tx: Transaction, from: TransferStatus, transfer: Transfer): Promise<void> {

@@ -74,6 +74,12 @@ export async function listDeliveries(db: Queryable, miniappId: string, filter: {
   return (await query).map(fromRow);
 }
 
+/** How many deliveries of each day (days since 1970, UTC) stand where; times in milliseconds, `until` not included. */
+export async function countDeliveries(db: Queryable, miniappId: string, from: number, until: number): Promise<{ readonly day: number; readonly state: DeliveryState; readonly deliveries: number }[]> {
+  const rows = await runSql<{ day: number; state: DeliveryState; deliveries: number }>(db, 'SELECT created_at / 86400000 AS day, state, count(*) AS deliveries FROM webhook_delivery WHERE miniapp_id = ? AND created_at >= ? AND created_at < ? GROUP BY 1, 2 ORDER BY 1, 2', [miniappId, from, until]);
+  return rows.map(({ day, state, deliveries }) => ({ day, state, deliveries: Number(deliveries) }));
+}
+
 /** What an attempt led to. False when another has recorded it. */
 export async function recordAttempt(
   tx: Transaction,

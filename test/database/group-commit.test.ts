@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { openDatabase, type Database } from '../../src/database/index.ts';
+import { inSnapshot, insertRows, openDatabase, runSql, type Database, type Transaction } from '../../src/database/index.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 describe('SQLite transactions that wait for each other', () => {
@@ -95,5 +95,43 @@ describe('SQLite transactions that wait for each other', () => {
       await increment(beside);
     }
     expect(await stored()).to.have.length(40);
+  });
+
+  describe('and reads beside them', () => {
+    const notes = async (): Promise<string[]> => (await runSql<{ id: string }>(database, 'SELECT id FROM note ORDER BY id')).map(({ id }) => id);
+
+    it('wait for none, and see only what was committed', async () => {
+      await write('a');
+      const seen = await database.inTransaction(async (tx) => {
+        await tx.sql('note').insert({ id: 'b' });
+        return { within: await tx.sql<{ id: string }>('note').pluck('id'), beside: await notes() };
+      });
+      expect(seen).to.deep.equal({ within: ['a', 'b'], beside: ['a'] });
+      expect(await notes()).to.deep.equal(['a', 'b']);
+    });
+
+    it('write nothing by mistake: what changes something goes the other way', async () => {
+      expect(await runSql(database, "INSERT INTO note (id) VALUES ('a') RETURNING id")).to.deep.equal([{ id: 'a' }]);
+      expect(await stored()).to.deep.equal(['a']);
+    });
+
+    it('stay at one moment in a snapshot', async () => {
+      await write('a');
+      const seen = await inSnapshot(database, async (db) => {
+        const first = await runSql(db, 'SELECT id FROM note');
+        await beside.sql('note').insert({ id: 'b' });
+        return [first, await runSql(db, 'SELECT id FROM note')];
+      });
+      expect(seen).to.deep.equal([[{ id: 'a' }], [{ id: 'a' }]]);
+    });
+  });
+
+  it('refuse statements that come when they are over', async () => {
+    let kept: Transaction | undefined;
+    await database.inTransaction((tx) => Promise.resolve(void (kept = tx)));
+    for (const late of [() => runSql(kept!, "INSERT INTO note (id) VALUES ('late')"), () => insertRows(kept!, 'note', { id: 'text' }, [{ id: 'late' }])]) {
+      expect(await late().catch((error: unknown) => (error as Error).message)).to.equal('the transaction is over');
+    }
+    expect(await stored()).to.deep.equal([]);
   });
 });

@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { insertTestApp } from '../support/miniapps.ts';
 import { nginxAvailable, startNginx, type Nginx } from '../support/nginx.ts';
 import { postgresAvailable, sharedPostgres } from '../support/postgres.ts';
+import { redisAvailable, startRedis, type Redis } from '../support/redis.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { freePort, temporaryDirectory } from '../support/temporary.ts';
 import { startBankHomeserver, type BankHomeserver } from './bank/homeserver.ts';
@@ -32,9 +33,13 @@ interface Done {
   lost: number;
 }
 
-describe('three servers behind nginx over one PostgreSQL', () => {
+/** Of a category that only the test of limits asks for. */
+const BATCHES_AN_HOUR = 6;
+
+describe('three servers behind nginx over one PostgreSQL and one Redis', () => {
   const servers: ServerProcess[] = [];
   let nginx: Nginx;
+  let redis: Redis;
   let homeserver: BankHomeserver;
   let database: Database;
   let people: Done[];
@@ -43,7 +48,9 @@ describe('three servers behind nginx over one PostgreSQL', () => {
   before(async function () {
     this.timeout(90_000);
     requireOrSkip(this, nginxAvailable());
+    requireOrSkip(this, redisAvailable());
     requireOrSkip(this, await postgresAvailable());
+    redis = await startRedis();
     const databaseUrl = await (await sharedPostgres()).createDatabase();
     const directory = temporaryDirectory('scale');
     const front = await freePort();
@@ -51,6 +58,8 @@ describe('three servers behind nginx over one PostgreSQL', () => {
     const env = {
       TMCP_SERVER_PUBLIC_URL: `http://127.0.0.1:${front}`,
       TMCP_SECURITY_KEY_RING: join(directory, 'key-ring.json'),
+      TMCP_REDIS_URL: redis.url,
+      TMCP_RATE_LIMITS_STORAGE_BATCH: `${BATCHES_AN_HOUR}/1h`,
       TMCP_HOMESERVER_URL: homeserver.url,
       TMCP_HOMESERVER_DOMAIN: 'example.org',
       TMCP_LOG_LEVEL: 'warn',
@@ -77,6 +86,7 @@ describe('three servers behind nginx over one PostgreSQL', () => {
     await Promise.all(servers.map((server) => server.stop()));
     await database?.close();
     await homeserver?.close();
+    await redis?.kill();
   });
 
   /** Until it is answered by a server: nginx says 502 or 504 for one that is gone. */
@@ -212,5 +222,51 @@ describe('three servers behind nginx over one PostgreSQL', () => {
     for (let n = 0; n < 5; n += 1) await call(there, 'GET', '/api/v1/storage/info', { token });
     await call(here, 'PUT', '/api/v1/storage/woken', { token, body: { value: 1 } });
     expect((await waiting).body.changes[0].key).to.equal('woken');
+  });
+
+  /** The metric that config/monitoring/alerts.yml watches. */
+  const redisUp = (): Promise<(string | undefined)[]> => Promise.all(servers.map(async ({ metricsUrl }) => /^tmcp_rate_limit_redis_up (\d)$/m.exec(await (await fetch(metricsUrl)).text())?.[1]));
+  const allSay = (value: string): Promise<unknown> => eventually(async () => expect(await redisUp()).to.deep.equal(servers.map(() => value)), { description: `every instance says that Redis is ${value === '1' ? 'there' : 'away'}` });
+  const batch = async (token: string, server: ServerProcess): Promise<number> => (await call(server.url, 'POST', '/api/v1/storage/batch/get', { token, body: { keys: ['k0'] } })).status;
+  /** What is used up through one instance or through several is refused by each. */
+  const expectOneAllowance = async (token: string): Promise<void> => {
+    const statuses: number[] = [];
+    for (let n = 0; n < BATCHES_AN_HOUR; n += 1) statuses.push(await batch(token, servers[n % INSTANCES]!));
+    for (const server of servers) statuses.push(await batch(token, server));
+    expect(statuses).to.deep.equal([...Array.from({ length: BATCHES_AN_HOUR }, () => 200), 429, 429, 429]);
+  };
+
+  it('share limits, go on alone without a failure while Redis is gone, say so, and share them again', async function () {
+    this.timeout(60_000);
+    await allSay('1');
+    await expectOneAllowance(people[0]!.token);
+
+    let over = false;
+    const statuses = new Map<number, number>();
+    const load = people.map(async (who) => {
+      for (let n = 0; !over; n += 1) {
+        const { status } = await call(nginx.url, 'PUT', `/api/v1/storage/redis${n % 5}`, { token: who.token, body: { value: n } });
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+    });
+    const served = (): number => statuses.get(200) ?? 0;
+    const goesOn = (after: number): Promise<unknown> => eventually(() => expect(served()).to.be.greaterThan(after + 50), { description: 'the load goes on' });
+    await goesOn(0);
+    await redis.kill();
+    await allSay('0');
+    // Each instance has an allowance of its own now.
+    const alone: number[] = [];
+    for (let n = 0; n <= BATCHES_AN_HOUR; n += 1) alone.push(await batch(people[1]!.token, servers[0]!));
+    expect(alone).to.deep.equal([...Array.from({ length: BATCHES_AN_HOUR }, () => 200), 429]);
+    expect(await batch(people[1]!.token, servers[2]!)).to.equal(200);
+    await goesOn(served());
+    await redis.start();
+    await allSay('1');
+    await goesOn(served());
+    over = true;
+    await Promise.all(load);
+    expect([...statuses.keys()], 'no request failed').to.deep.equal([200]);
+    await expectOneAllowance(people[2]!.token);
+    console.log(`      ${served()} writes while Redis went and came back`);
   });
 });

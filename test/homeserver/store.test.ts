@@ -13,6 +13,7 @@ describe('a mini-app in a room of a real homeserver', () => {
   let bob: MatrixUser;
   let room: string;
   let url: string;
+  let adminToken: string;
   const store = (person: MatrixUser): Promise<string> => firstPartyToken(url, person.accessToken, 'tmcp_store');
 
   before(async function () {
@@ -21,7 +22,7 @@ describe('a mini-app in a room of a real homeserver', () => {
     [alice, bob] = await Promise.all([town.person('alice'), town.person('bob')]);
     room = await town.roomWithBot(alice, { invite: [bob.userId], power_level_content_override: { users: { [BOT]: 50 } } });
     await bob.join(room);
-    const adminToken = (await tmcpPrints(['admin', 'token', '--name', 'test'], { cwd: town.server.directory, env: town.server.env })).trim();
+    adminToken = (await tmcpPrints(['admin', 'token', '--name', 'test'], { cwd: town.server.directory, env: town.server.env })).trim();
     await call(url, 'POST', '/mini-apps/v1/register', { token: adminToken, body: { miniapp_id: 'ma_shop', name: 'Shop', technical: { entry_url: 'https://shop.example/app', scopes_requested: ['messaging:send'] } } });
     const { status } = await call(url, 'POST', '/admin/v1/mini-apps/ma_shop/approve', { token: adminToken, body: {} });
     expect(status).to.equal(200);
@@ -63,5 +64,18 @@ describe('a mini-app in a room of a real homeserver', () => {
     await call(url, 'DELETE', '/api/v1/store/apps/ma_shop/install', { token: await store(alice) });
     await bob.waitForEvent((event) => event.type === 'im.vector.modular.widgets' && Object.keys(event.content).length === 0, { description: 'the widget goes' });
     expect(await bob.state(room, 'im.vector.modular.widgets', 'tmcp_ma_shop')).to.deep.equal({});
+  });
+
+  it('renews its widget with a version, and has it taken away when it is suspended', async () => {
+    await call(url, 'POST', '/api/v1/store/apps/ma_shop/install', { token: await store(alice), body: { room_id: room, widget: true } });
+    await bob.waitForEvent((event) => event.type === 'im.vector.modular.widgets' && event.content.name === 'Shop', { description: 'the widget again' });
+    const administer = (path: string, body: object): Promise<{ status: number }> => call(url, 'POST', path, { token: adminToken, body });
+    expect((await administer('/mini-apps/v1/ma_shop/versions', { version: '2.0.0', changes: { name: 'Shop two', technical: { entry_url: 'https://shop.example/two' } } })).status).to.equal(201);
+    expect((await administer('/admin/v1/mini-apps/ma_shop/approve', {})).status).to.equal(200);
+    const renewed = await bob.waitForEvent((event) => event.type === 'im.vector.modular.widgets' && event.content.name === 'Shop two', { description: 'the renewed widget' });
+    expect(renewed.content).to.deep.include({ url: 'https://shop.example/two', creatorUserId: alice.userId });
+    const seen = bob.received.length;
+    expect((await administer('/admin/v1/mini-apps/ma_shop/suspend', { reason: 'Complaints' })).status).to.equal(200);
+    await bob.waitForEvent((event) => event.type === 'im.vector.modular.widgets' && Object.keys(event.content).length === 0 && bob.received.indexOf(event) >= seen, { description: 'the widget is taken away' });
   });
 });

@@ -52,6 +52,16 @@ onBothDatabases('the job queue', (databases) => {
   }
   const numberOf = (job: Job): number => (job.body as { n: number }).n;
 
+  it('keeps what only a newer version knows until a worker of that version comes', async () => {
+    await put('s', { n: 1 }, { kind: 'newer' });
+    expect(await settle(() => Promise.resolve(), 3)).to.deep.equal(['waiting', 'waiting', 'waiting']);
+    const { promise: ran, resolve } = Promise.withResolvers<number>();
+    const worker = new Worker({ database, clock: systemClock, log: recordingLog(), kinds: { newer: { run: (job) => Promise.resolve(resolve(numberOf(job))) } }, options });
+    workers.push(worker);
+    worker.start();
+    expect(await ran).to.equal(1);
+  });
+
   it('queues with the transaction or not at all', async () => {
     await database
       .inTransaction((tx) => {

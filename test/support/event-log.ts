@@ -22,7 +22,7 @@ interface Waiter<T> {
   offer(item: T): void;
 }
 
-const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Everything of one sort that a client has received, in order, and those who wait for more. */
 export class ReceivedLog<T> {

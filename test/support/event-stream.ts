@@ -29,7 +29,7 @@ export interface StreamEvent {
   readonly data: any;
 }
 
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 30_000;
 
 export async function openEvents(url: string, token: string | undefined, options: { readonly lastEventId?: number | string; readonly query?: string } = {}): Promise<EventStream> {
   const controller = new AbortController();

@@ -12,7 +12,7 @@ export interface EventuallyOptions {
  * Repeats a check that throws until it passes, and returns its answer. Only for state that another process changes without
  * telling: what happens in this process, or arrives as an event, is awaited.
  */
-export async function eventually<T>(check: () => T | Promise<T>, { description, timeoutMs = 10_000 }: EventuallyOptions): Promise<T> {
+export async function eventually<T>(check: () => T | Promise<T>, { description, timeoutMs = 30_000 }: EventuallyOptions): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {

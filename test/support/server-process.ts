@@ -8,7 +8,7 @@ import { atEnd } from './shutdown.ts';
 import type { Synapse } from './synapse.ts';
 import { freePort, temporaryDirectory } from './temporary.ts';
 
-const START_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 60_000;
 const POLL_MS = 20;
 const realProgram = join(import.meta.dirname, '../../src/cli/main.js');
 

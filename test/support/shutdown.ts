@@ -17,5 +17,5 @@ export async function runShutdown(): Promise<void> {
       failures.push(failure);
     }
   }
-  if (failures.length > 0) throw new AggregateError(failures, 'Shared test services did not stop cleanly.');
+  if (failures.length > 0) throw new AggregateError(failures, `Shared test services did not stop cleanly: ${failures.map((failure) => (failure instanceof Error ? failure.message : String(failure))).join('; ')}`);
 }

@@ -34,20 +34,35 @@ export function temporaryDirectory(name: string): string {
   return directory;
 }
 
-const FIRST_PORT = 20_000;
-const LAST_PORT = 32_000;
-const ATTEMPTS = 50;
+/** Below the range from which systems take outgoing ports. A port of that range could be taken by any outgoing connection while the service that owns it restarts, even by the very connection that waits for the restart. */
+export const PORTS = { first: 20_000, last: 31_999 } as const;
+
+/** What `TMCP_TEST_PORTS` gives this process, as `FIRST-LAST`; all of them where it says nothing. */
+function givenPorts(): { readonly first: number; readonly last: number } {
+  const text = process.env.TMCP_TEST_PORTS;
+  if (text === undefined) return PORTS;
+  const [, first, last] = /^(\d{4,5})-(\d{4,5})$/.exec(text) ?? [];
+  if (first === undefined || Number(first) > Number(last)) throw new Error(`TMCP_TEST_PORTS is FIRST-LAST, not ${text}`);
+  return { first: Number(first), last: Number(last) };
+}
+
+const { first, last } = givenPorts();
+const count = last - first + 1;
+/** Runs that know nothing of each other, by hand, begin at different places. */
+const start = process.env.TMCP_TEST_PORTS === undefined ? (process.pid * 97) % count : 0;
+let handedOut = 0;
 
 /**
- * Finds a free loopback port below the range from which systems take outgoing ports. A port of that range could be taken by
- * any outgoing connection while the service that owns it restarts, even by the very connection that waits for the restart.
+ * Finds a free loopback port. No port is handed out twice by one process: what a service has left is not free, because its
+ * test may bring it back. `npm test` gives processes that run side by side ranges of their own.
  */
 export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+  while (handedOut < count) {
+    const port = first + ((start + handedOut) % count);
+    handedOut += 1;
     if (await isFree(port)) return port;
   }
-  throw new Error(`No free port found between ${FIRST_PORT} and ${LAST_PORT} in ${ATTEMPTS} attempts.`);
+  throw new Error(`All ports from ${first} to ${last} were handed out.`);
 }
 
 async function isFree(port: number): Promise<boolean> {

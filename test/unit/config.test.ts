@@ -57,7 +57,7 @@ describe('configuration', () => {
     it('has the defaults of the schema without file and environment', () => {
       const config = load();
       const isPath = (path: string): boolean => settings.find((setting) => setting.path === path)?.node['x-path'] !== undefined || path === 'database.url';
-      const plain = settings.filter(({ path, node }) => node.default !== undefined && !isPath(path) && !path.startsWith('mas.') && !path.startsWith('bundles.s3.'));
+      const plain = settings.filter(({ path, node }) => node.default !== undefined && !isPath(path) && !path.startsWith('mas.') && !path.startsWith('bundles.s3.') && !path.startsWith('wallet.remote.'));
       expect(plain.length).to.be.greaterThan(40);
       for (const { path, node } of plain) expect(valueAt(config, path), path).to.deep.equal(node.default);
       for (const path of ['mas', 'redis.url', 'wallet.remote', 'bundles.s3']) expect(valueAt(config, path), path).to.equal(undefined);
@@ -295,9 +295,9 @@ describe('configuration', () => {
     });
 
     it('wants an address and a key of a remote wallet', () => {
-      expect(problems({ TMCP_WALLET_ADAPTER: 'remote' }).map(({ key }) => key)).to.deep.equal(['wallet.remote']);
       const env = { TMCP_WALLET_ADAPTER: 'remote', TMCP_WALLET_REMOTE_URL: 'https://wallet.example.org/v1/', TMCP_WALLET_REMOTE_API_KEY: secret };
-      expect(load(env).wallet).to.deep.include({ adapter: 'remote', remote: { url: 'https://wallet.example.org/v1', api_key: secret } });
+      expect(load(env).wallet.remote).to.deep.include({ url: 'https://wallet.example.org/v1', api_key: secret, timeout_ms: 5000, breaker_failures: 5, breaker_window: 10, breaker_open_seconds: 60, breaker_probe_seconds: 10 });
+      expect([{ TMCP_WALLET_ADAPTER: 'remote' }, { ...env, TMCP_WALLET_REMOTE_URL: 'http://wallet.example.org' }].map((set) => problems(set).map(({ key }) => key))).to.deep.equal([['wallet.remote'], ['wallet.remote.url']]);
     });
 
     it('wants two ports', () => {

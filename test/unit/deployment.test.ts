@@ -13,6 +13,9 @@ const read = (name: string): string => readFileSync(new URL(name, root), 'utf8')
 const missing = (program: string): string | undefined => (spawnSync('sh', ['-c', `command -v ${program}`], { env: { PATH: `${process.env.PATH}:/usr/sbin:/sbin` } }).status === 0 ? undefined : `${program} is not on PATH`);
 const defaults = loadConfig({ cwd: temporaryDirectory('deployment'), env: {}, ignoreRegistration: true });
 
+/** What developers and clients send at most; a form's own lines come on top. */
+const largestOfClients = Math.max(defaults.bundles.max_bytes, defaults.storage.max_bytes);
+
 describe('deployment files', () => {
   const known = new Set(settings.flatMap(({ variable, isSecret }) => (isSecret ? [variable, `${variable}_FILE`] : [variable])));
 
@@ -49,6 +52,8 @@ describe('deployment files', () => {
     const conf = read('config/deployment/nginx.conf');
     const [, size] = /location \/_matrix\/app\/ \{\s+client_max_body_size (\d+)m;/.exec(conf) ?? [];
     expect(Number(size) * 2 ** 20).to.be.at.least(defaults.server.appservice_body_limit_bytes);
+    const [, ours] = /\n    client_max_body_size (\d+)m;/.exec(conf) ?? [];
+    expect(Number(ours) * 2 ** 20).to.be.greaterThan(largestOfClients);
     requireOrSkip(this, missing('nginx') ?? missing('openssl'));
     const directory = temporaryDirectory('nginx');
     mkdirSync(join(directory, 'tls'));
@@ -56,6 +61,20 @@ describe('deployment files', () => {
     writeFileSync(join(directory, 'nginx.conf'), `pid ${directory}/nginx.pid; error_log ${directory}/error.log;\n${conf.replace(/tmcp-[12]:8627/g, '127.0.0.1:8627')}`);
     const checked = spawnSync('nginx', ['-t', '-p', directory, '-c', join(directory, 'nginx.conf')], { encoding: 'utf8', env: { PATH: `${process.env.PATH}:/usr/sbin` } });
     expect(checked.stderr).to.contain('test is successful');
+  });
+
+  it('let through the same and are what Caddy understands: Caddyfile', function () {
+    this.timeout(30_000);
+    requireOrSkip(this, missing('caddy'));
+    const directory = temporaryDirectory('caddy');
+    const caddy = (...args: string[]) => spawnSync('caddy', [...args, '--config', new URL('config/deployment/Caddyfile', root).pathname, '--adapter', 'caddyfile'], { encoding: 'utf8', cwd: directory, env: { PATH: process.env.PATH, HOME: directory } });
+    const checked = caddy('validate');
+    expect(checked.status, checked.stderr).to.equal(0);
+    const adapted = JSON.parse(caddy('adapt').stdout) as object;
+    const sizes = [...JSON.stringify(adapted).matchAll(/"max_size":(\d+)/g)].map(([, size]) => Number(size));
+    expect(sizes).to.have.length(2);
+    expect(Math.min(...sizes)).to.be.greaterThan(largestOfClients);
+    expect(Math.max(...sizes)).to.be.at.least(defaults.server.appservice_body_limit_bytes);
   });
 
   it('are what systemd understands: unit', function () {

@@ -19,6 +19,7 @@ import * as notices from './0019-notices.ts';
 import * as users from './0020-users.ts';
 import * as matrixGrants from './0021-matrix-grants.ts';
 import * as remoteWallet from './0022-remote-wallet.ts';
+import * as analytics from './0024-analytics.ts';
 import * as remoteMfa from './0028-remote-mfa.ts';
 
 export interface Migration {
@@ -47,5 +48,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0020-users': users,
   '0021-matrix-grants': matrixGrants,
   '0022-remote-wallet': remoteWallet,
+  '0024-analytics': analytics,
   '0028-remote-mfa': remoteMfa,
 };

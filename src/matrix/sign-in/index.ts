@@ -5,6 +5,8 @@ import type { Log } from '../../kernel/log.ts';
 import { createHomeserverLogin } from './homeserver.ts';
 import { createMasLogin } from './mas.ts';
 
+export { matrixApiScope } from './mas.ts';
+
 /** How a user can sign in on our pages, by what their homeserver offers (specification sections 4.2 and 16.10). */
 export type SignInWay = { readonly kind: 'password' } | { readonly kind: 'mas'; readonly label: string } | { readonly kind: 'sso'; readonly label: string; readonly providerId: string | undefined };
 

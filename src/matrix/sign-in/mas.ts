@@ -37,7 +37,8 @@ const challengeOf = (verifier: string): string => createHash('sha256').update(ve
 
 /** As deployed versions of MAS know it (MSC2967). */
 const scopePrefix = 'urn:matrix:org.matrix.msc2967.client';
-const apiScope = `${scopePrefix}:api:*`;
+/** The user's Matrix powers (specification section 5.3). */
+export const matrixApiScope = `${scopePrefix}:api:*`;
 /** A device of its own: sending needs one for its transaction ids, and the user can see and end it. */
 const newDeviceScope = (): string => `${scopePrefix}:device:TMCP${randomSuffix(12).toUpperCase()}`;
 
@@ -72,7 +73,7 @@ export function createMasLogin(options: MasLoginOptions) {
   return {
     async start({ state, codeVerifier, callback, actForUser }: RedirectStart): Promise<URL> {
       const url = await endpoint('authorization_endpoint');
-      const scope = actForUser ? `openid ${apiScope} ${newDeviceScope()}` : 'openid';
+      const scope = actForUser ? `openid ${matrixApiScope} ${newDeviceScope()}` : 'openid';
       const parameters = { response_type: 'code', client_id: clientId, redirect_uri: callback, scope, state, code_challenge: challengeOf(codeVerifier), code_challenge_method: 'S256' };
       for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
       return url;

@@ -7,16 +7,18 @@ import { purgeExpiredMfa } from '../challenge-repo.ts';
 import type { Challenges, ChallengeOnWire } from '../challenges.ts';
 import { spendSignature } from '../device-repo.ts';
 import { readEvidence } from '../evidence.ts';
-import type { Methods } from '../methods.ts';
+import { factorOf, type Methods } from '../methods.ts';
 import type { Mfa } from '../mfa.ts';
-import { methodOf, type Evidence, type Proof, type ProofTicket } from '../types.ts';
+import type { RecordAudit } from '../../security/audit/index.ts';
+import { methodOf, type Evidence, type Method, type Proof, type ProofTicket } from '../types.ts';
 import { remoteDevices, remotePasskeys, remotePins, remoteTotps, type RemoteChangesDependencies } from './changes.ts';
-import { FactorService, type AskFactors } from './service.ts';
+import { FactorService, type AskFactors, type Lock } from './service.ts';
 import { createTelling, tellingJobKind, type TellingDependencies } from './telling.ts';
 import { evidenceOnWire, paymentTermsOnWire, termsOnWire, timeFromWire, type WireCeremony, type WireFactors, type WireRequirement, type WireVerdict } from './wire.ts';
 
 export interface RemoteMfaDependencies extends Omit<TellingDependencies, 'service'> {
   readonly ask: AskFactors;
+  readonly audit: RecordAudit;
 }
 
 /** Factors that a wallet service keeps and judges (section 7.6.4): what users show is passed on, and nothing of it stays here. */
@@ -93,7 +95,9 @@ const remoteChallenges = (service: FactorService, judge: Judge): Challenges => (
 });
 
 export function createRemoteMfa(deps: RemoteMfaDependencies): RemoteMfa {
-  const service = new FactorService(deps.ask, deps.clock);
+  const recordLock = (userId: UserId, { method, lockedUntil }: Lock): Promise<void> =>
+    deps.database.inTransaction((tx) => deps.audit(tx, { actor: { kind: 'user', id: userId }, action: 'factor.locked', target: { kind: 'user', id: userId }, result: 'refused', details: { factor: factorOf[method as Method] ?? method, locked_until: lockedUntil } }));
+  const service = new FactorService(deps.ask, deps.clock, recordLock);
   const telling = createTelling({ ...deps, service });
   const parts = { service, telling };
   const judge = remoteJudge({ ...parts, clock: deps.clock });

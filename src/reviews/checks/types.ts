@@ -37,6 +37,8 @@ export interface Material {
   readonly entry: string;
   /** The policy in the entry page's own header, where it was fetched. */
   readonly policyHeader?: string;
+  /** Origins of clients that may show it in a frame, in lower case without a slash. */
+  readonly framing: readonly string[];
   /** Asked for, with their sensitivity; and why. */
   readonly sensitiveScopes: readonly string[];
   readonly scopeJustifications: Readonly<Record<string, string>>;

@@ -120,6 +120,35 @@ onBothDatabases('the life of an installation', (databases) => {
     expect(await widgets()).to.equal(before + 1);
   });
 
+  it('keeps widgets at what the app is, and takes them away when it is suspended', async () => {
+    const id = 'ma_quiet';
+    expect((await install('alice', id, { room_id: town, widget: true })).status).to.equal(200);
+    const admin = (what: string, body: object = {}): Promise<ApiResponse> => call(server.url, 'POST', what, { token: server.adminToken, body });
+    const last = async () => (await eventsOf('im.vector.modular.widgets', { room: town })).filter(({ stateKey }) => stateKey === `tmcp_${id}`).at(-1);
+    /** What the worker would do: everything that is queued. */
+    const work = async (): Promise<void> => {
+      for (const body of await queued<object>(server.database, 'catalog.widgets')) {
+        const record = await server.app.jobs['catalog.widgets']!.run({ id: 'x', stream: 'x', kind: 'catalog.widgets', body, attempt: 1, createdAt: 0, unsettledSince: undefined });
+        if (record !== undefined) await server.database.inTransaction(record);
+      }
+      await server.database.sql('job').where({ kind: 'catalog.widgets' }).delete();
+    };
+    expect((await admin(`/mini-apps/v1/${id}/versions`, { version: '2.0.0', changes: { technical: { entry_url: 'https://quiet.example/two' } } })).status).to.equal(201);
+    expect((await admin(`/admin/v1/mini-apps/${id}/approve`)).body.status).to.equal('active');
+    await work();
+    expect(await last()).to.deep.include({ replacesOnly: true }).and.nested.include({ 'content.url': 'https://quiet.example/two', 'content.creatorUserId': alice });
+    await admin(`/admin/v1/mini-apps/${id}/suspend`, { reason: 'Complaints' });
+    await work();
+    expect((await last())?.content).to.deep.equal({});
+    await admin(`/admin/v1/mini-apps/${id}/reinstate`);
+    await work();
+    expect((await last())?.content, 'not by itself').to.deep.equal({});
+    await install('alice', id, { room_id: town, widget: true });
+    expect((await last())?.content.url).to.equal('https://quiet.example/two');
+    expect((await uninstall('alice', id)).status).to.equal(200);
+    expect((await last())?.content).to.deep.equal({});
+  });
+
   it('does not remove what is mandatory, and says why', async () => {
     const { status, body } = await uninstall('alice', 'ma_official_wallet');
     expect([status, body.error.code, body.error.message]).to.deep.equal([403, 'APP_NOT_REMOVABLE', 'This system app cannot be removed']);

@@ -64,6 +64,7 @@ onBothDatabases('the developer console (specification section 4.4.9)', (database
         console: createConsole({ clientIds: [consoleId, 'tmcp_developer_portal_001'], clientSecret: undefined, redirectUris: [redirectUri] }, () => Promise.resolve(false)),
         organizations: undefined as unknown as Organizations,
         signer: undefined as unknown as TokenSigner,
+        audit: () => Promise.resolve(),
         options: { issuer: server.url, accessTokenMs: 1, refreshTokenMs: 1, codeMs: 60_000 },
       });
     });

@@ -32,6 +32,18 @@ onBothDatabases('mini-apps of developers (specification section 9.1)', (database
     expect((await statusOf(body.miniapp_id as string, dana)).body).to.include({ status: 'pending_review', classification: 'community' });
   });
 
+  it('are named to users by their owner, not by what the developer says about themselves', async () => {
+    const asking = { developer: { company_name: 'Your Bank' }, technical: { ...community.technical, scopes_requested: ['user:read'] } };
+    const developers: unknown[] = [];
+    for (const owner of [{}, { organization_id: orgId }]) {
+      const id = (await register(dana, { ...asking, ...owner })).body.miniapp_id as string;
+      await approve(id);
+      const { body } = await exchange(server.url, 'syt_grace', { client_id: id, scope: 'user:read' });
+      developers.push((await call(server.url, 'GET', body.consent_ui_endpoint as string, { token: 'syt_grace' })).body.app.developer);
+    }
+    expect(developers).to.deep.equal([idOf('dana'), 'Example Corp']);
+  });
+
   it('are registered as drafts when asked for', async () => {
     expect((await register(dana, { draft: true })).body.status).to.equal('draft');
   });

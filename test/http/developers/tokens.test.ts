@@ -148,7 +148,7 @@ onBothDatabases('developer tokens (specification section 4.4)', (databases) => {
       const claims = claimsOf(access);
       const judge = (change: object): Promise<string> => {
         const signer = { sign: () => Promise.resolve(''), verify: () => Promise.resolve({ ...claims, ...change }) };
-        const tokens = createDeveloperTokens({ ...server, signer, console: {} as Console, organizations: {} as Organizations, options: { issuer: server.url, accessTokenMs: 1, refreshTokenMs: 1, codeMs: 1 } });
+        const tokens = createDeveloperTokens({ ...server, signer, audit: () => Promise.resolve(), console: {} as Console, organizations: {} as Organizations, options: { issuer: server.url, accessTokenMs: 1, refreshTokenMs: 1, codeMs: 1 } });
         return tokens.verify('dev.signed').then(({ userId }) => userId, (error: { code: string }) => error.code);
       };
       expect(await judge({})).to.equal(idOf('dana'));

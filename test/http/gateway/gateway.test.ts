@@ -120,6 +120,19 @@ describe('the gateway', () => {
       sent.destroy();
     });
 
+    it('that go on sending after they were answered are cut off in a moment', async function () {
+      this.timeout(15_000);
+      const socket = await opened();
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+      socket.write('POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n');
+      socket.write(`40000\r\n${'x'.repeat(0x40000)}\r\n`);
+      await eventually(() => expect(Buffer.concat(chunks).toString()).to.contain('HTTP/1.1 400 '), { description: 'it is answered' });
+      const drip = setInterval(() => socket.write('1\r\nx\r\n'), 100);
+      await once(socket, 'close');
+      clearInterval(drip);
+    });
+
     it('are told what was wrong with what is no request', async () => {
       const socket = await opened();
       const chunks: Buffer[] = [];

@@ -12,6 +12,8 @@ import { temporaryDirectory } from '../../support/temporary.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { postForm, tokenRequest } from '../developers/support.ts';
 import { recordingLog, TestClock } from '../oauth/support.ts';
+import { act, ask, newPayer, newShop, type Payer } from '../payments/support.ts';
+import { funded, person, room } from '../wallet/support.ts';
 
 const sqlite: TestDatabase = { dialect: 'sqlite', createUrl: () => Promise.resolve(`sqlite:${temporaryDirectory('limits')}/tmcp.db`) };
 const defaults = () => loadConfig({ cwd: temporaryDirectory('limits-config'), env: {}, ignoreRegistration: true }).rate_limits;
@@ -109,6 +111,7 @@ describe('limits on requests (section 11.4.1)', () => {
   describe('of a server that is told nothing else', () => {
     let server: WholeServer;
     const tokens: Record<string, string> = {};
+    let payer: Payer;
     before(async () => {
       server = await startWholeServer(sqlite, { ...defaultLimits, TMCP_RATE_LIMITS_SUSPEND_AFTER_VIOLATIONS: '0', TMCP_DEVELOPERS_WHITELIST: '@dana:example.org' });
       for (const name of ['alice', 'bob', 'carol', 'dana']) server.identity.whoami.set(`syt_${name}`, { user_id: `@${name}:example.org`, is_guest: false });
@@ -116,6 +119,7 @@ describe('limits on requests (section 11.4.1)', () => {
       tokens.bob = await firstPartyToken(server.url, 'syt_bob', 'tmcp_store');
       tokens.pay = await firstPartyToken(server.url, 'syt_alice', 'tmcp_p2p');
       tokens.developer = (await tokenRequest(server, { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: 'syt_dana', subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' })).body.access_token as string;
+      payer = await newPayer(server, await newShop(server, 'ma_shop'), 'zoe');
       server.clock.freeze();
     });
     after(() => server.close());
@@ -126,6 +130,8 @@ describe('limits on requests (section 11.4.1)', () => {
       device_code: () => postForm(server, '/oauth2/device/authorization', { client_id: 'ma_official_gifts', scope: 'user:read' }),
       token_generation: () => exchange(server.url, 'syt_carol', { audience: 'tmcp_store' }),
       tep_validation: api('store', 'GET', '/api/v1/client/installed'),
+      payment_initiation: () => ask(server, payer.appToken),
+      payment_authorization: () => act(server, payer.appToken, 'pay_unknown', 'authorize', { signature: 'x', device_id: 'device_zoe', timestamp: '2026-01-01T00:00:00Z' }),
       p2p_transfers: api('pay', 'POST', '/wallet/v1/p2p/initiate', {}),
       balance_query: api('pay', 'GET', '/wallet/v1/balance'),
       transaction_history: api('pay', 'GET', '/wallet/v1/transactions'),
@@ -149,6 +155,26 @@ describe('limits on requests (section 11.4.1)', () => {
         expect((await sends[category]!()).status).to.equal(429);
       });
     }
+
+    it('Failed payments: 5 in 300 s, then 429, then 403 for who does not wait', async () => {
+      const [yves, bob] = [await funded(server, 'yves', '1.00'), await person(server, 'bob')];
+      const roomId = room(server, 'chat', [yves, bob]);
+      const send = (n: number): Promise<ApiResponse> => yves.post('/wallet/v1/p2p/initiate', { recipient: bob.userId, amount: 500, currency: 'USD', idempotency_key: `failed-${n}`, room_id: roomId });
+      const outcomes: [number, string][] = [];
+      for (let n = 0; n < 7; n += 1) {
+        const { status, body } = await send(n);
+        outcomes.push([status, body.error.code as string]);
+      }
+      expect(outcomes).to.deep.equal([...Array.from({ length: 5 }, () => [402, 'INSUFFICIENT_FUNDS']), [429, 'RATE_LIMIT_EXCEEDED'], [403, 'ACCOUNT_SUSPENDED']]);
+      expect((await yves.get('/wallet/v1/balance')).status, 'what moves no money goes on').to.equal(200);
+      server.clock.advance(60_000);
+      expect((await send(8)).status).to.equal(402);
+    });
+
+    it('are all rows of the table', () => {
+      expect(table.map(([, category]) => category).filter((category) => !Object.hasOwn(sends, category))).to.deep.equal(['token_refresh', 'failed_payments']);
+      expect(table).to.have.length(15);
+    });
 
     it('Token refresh: 20 in an hour and 5 at once', async function () {
       this.timeout(60_000);

@@ -15,12 +15,13 @@ const connections = new HttpConnections();
 export async function openDoor(server: WholeServer, origins: readonly string[] = []): Promise<Mfa> {
   const { database, clock, log, walletService } = server;
   const queue = createJobQueue(clock);
-  const announce = announceToUser({ events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }) });
+  const audit = createAuditRecorder({ clock, queue });
+  const announce = announceToUser({ events: createRoomEvents(queue), audit });
   if (walletService !== undefined) {
     const client = new WalletServiceClient({ clock, log, connections, onCall: () => {}, options: { url: walletService.url, apiKey: walletApiKey, timeoutMs: 5000, breaker: { failures: 5, window: 10, openMs: 60_000, probeMs: 10_000 } } });
-    return createRemoteMfa({ database, clock, log, queue, announce, ask: (request) => client.factors(request) });
+    return createRemoteMfa({ database, clock, log, queue, announce, audit, ask: (request) => client.factors(request) });
   }
-  return createMfa({ database, clock, queue, announce, keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), options: { ...factorOptions, origins } });
+  return createMfa({ database, clock, queue, announce, audit, keyRing: await openKeyRing({ path: server.shared.keyRingPath, clock }), options: { ...factorOptions, origins } });
 }
 
 export const terms = (changed: Partial<PaymentTerms> = {}): PaymentTerms => ({ kind: 'payment', id: 'pay_abc123', amountMinor: 500000, exponent: 2, currency: 'USD', recipient: 'ma_shop_001', ...changed });

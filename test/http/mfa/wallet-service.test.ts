@@ -205,6 +205,7 @@ describe('factors that a wallet service keeps', () => {
     const user = await newUserWithPin(server);
     for (let index = 0; index < 3; index += 1) await tryPin(user, wrongPin);
     expect((await tryPin(user, pin)).status).to.equal(429);
+    expect(await server.database.sql('audit_entry').where({ target: user.userId, action: 'factor.locked' }).pluck('result')).to.deep.equal(['refused']);
     const { administration } = mfa as Mfa & { administration: { unlock(userId: string, by: string): Promise<boolean>; removeAll(userId: string, by: string): Promise<number> } };
     expect(await administration.unlock(user.userId, 'carol')).to.equal(true);
     expect((await tryPin(user, pin)).status).to.equal(200);

@@ -38,7 +38,7 @@ onEachDatabase('access tokens (decision D3)', (fresh) => {
     const { header, claims } = partsOf(token);
     expect(header).to.have.all.keys('alg', 'typ', 'kid', 'scope');
     expect(header).to.include({ alg: 'RS256', typ: 'JWT', scope: 'storage:read storage:write' });
-    expect(claims).to.have.all.keys('iss', 'sub', 'aud', 'exp', 'iat', 'nbf', 'jti', 'token_type', 'client_id', 'azp', 'scope', 'wallet_id', 'session_id', 'miniapp_context', 'delegated_from', 'matrix_session_ref');
+    expect(claims).to.have.all.keys('iss', 'sub', 'aud', 'exp', 'iat', 'nbf', 'jti', 'token_type', 'client_id', 'azp', 'scope', 'wallet_id', 'session_id', 'miniapp_context', 'mas_session', 'delegated_from', 'matrix_session_ref');
     expect(claims).to.deep.include({
       iss: world.issuer,
       sub: alice,

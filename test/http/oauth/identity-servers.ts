@@ -26,6 +26,8 @@ export interface IdentityServers {
   readonly devices: Set<string>;
   /** Rooms that our bot is in, when the test has any: then the homeserver is one that is there. */
   readonly rooms: Map<string, StandInRoom>;
+  /** User id → what the homeserver knows of their profile. */
+  readonly profiles: Map<string, object>;
   /** Answers every request like this instead, where set. */
   failWith: number | undefined;
   readonly requests: { readonly path: string; readonly authorization: string | undefined }[];
@@ -166,6 +168,8 @@ async function answer(servers: IdentityServers, req: IncomingMessage, res: Serve
   const [, sendIn, txnId] = /^\/_matrix\/client\/v3\/rooms\/([^/]+)\/send\/m\.room\.message\/([^/]+)$/.exec(url.pathname) ?? [];
   if (sendIn !== undefined && txnId !== undefined) return take(servers, req, url, decodeURIComponent(sendIn), txnId, res);
   if (answerAboutRooms(servers, url.pathname, res)) return;
+  const profile = servers.profiles.get(decodeURIComponent(/^\/_matrix\/client\/v3\/profile\/([^/]+)$/.exec(url.pathname)?.[1] ?? ''));
+  if (profile !== undefined) return send(res, 200, profile);
   switch (url.pathname) {
     case '/_matrix/client/v3/account/whoami': {
       const account = servers.whoami.get((req.headers.authorization ?? '').replace('Bearer ', ''));
@@ -229,6 +233,7 @@ export async function startIdentityServers(): Promise<IdentityServers> {
     devices: new Set(),
     introspection: new Map(),
     rooms: new Map(),
+    profiles: new Map(),
     failWith: undefined,
     requests: [],
     async close() {

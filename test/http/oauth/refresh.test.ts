@@ -196,6 +196,50 @@ onEachDatabase('refresh, introspection, revocation', (fresh) => {
       expectInvalidGrant(await refresh(first.refresh_token));
     });
 
+    describe('when another instance has just changed the session that this one remembers', () => {
+      /** As another process does it, of which this one has not heard. */
+      const elsewhere = (changes: object): Promise<unknown> => world.first.database.sql('tep_session').where({ client_id: 'ma_game' }).update(changes);
+
+      it('gives no token with a scope that it has lost', async () => {
+        const first = await open();
+        expect((await me(world.first, first.access_token)).status).to.equal(200);
+        await elsewhere({ scopes: 'storage:read' });
+        const { status, body } = await refresh(first.refresh_token);
+        expect([status, body.scope]).to.deep.equal([200, 'storage:read']);
+        expect(JSON.parse(Buffer.from(String(body.access_token).split('.')[2]!, 'base64url').toString())).to.include({ scope: 'storage:read' });
+        world.clock.advance(1000);
+        expect((await me(world.first, body.access_token)).body.scopes).to.deep.equal(['storage:read']);
+        expect((await refresh(String(body.refresh_token))).body.scope).to.equal('storage:read');
+      });
+
+      it('gives none when it is over, and spends nothing', async () => {
+        const first = await open();
+        expect((await me(world.first, first.access_token)).status).to.equal(200);
+        await elsewhere({ revoked_at: world.clock.now() });
+        expectInvalidGrant(await refresh(first.refresh_token));
+        expect(await world.first.database.sql('oidc_entry').where({ kind: 'RefreshToken' }).pluck('consumed_at')).to.deep.equal([null]);
+      });
+
+      it('repeats a lost answer without the scope that was lost meanwhile', async () => {
+        const first = await open();
+        const second = (await refresh(first.refresh_token)).body;
+        await elsewhere({ scopes: 'storage:read' });
+        const again = await refresh(first.refresh_token);
+        expect([again.status, again.body.refresh_token, again.body.scope]).to.deep.equal([200, second.refresh_token, 'storage:read']);
+      });
+    });
+
+    it('beside revocations at the same moment leaves nothing that works', async () => {
+      const other = await world.startRival();
+      for (let round = 0; round < 8; round += 1) {
+        const first = await open();
+        const [refreshed] = await Promise.all([refresh(first.refresh_token), postForm(`${other.url}/oauth2/revoke`, { token: first.access_token!, client_id: 'ma_game' })]);
+        world.clock.advance(1000);
+        for (const token of [first.access_token, refreshed.body.access_token]) expect((await me(world.first, token)).status, `round ${round}`).to.equal(401);
+        for (const token of [first.refresh_token, refreshed.body.refresh_token]) expectInvalidGrant(await refresh(String(token)));
+      }
+    });
+
     it('works for 30 days after the last one, again and again', async () => {
       let token = (await open()).refresh_token;
       for (let month = 0; month < 3; month += 1) {

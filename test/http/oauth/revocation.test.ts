@@ -16,7 +16,7 @@ onEachDatabase('withdrawing what was granted (section 5.6)', (fresh) => {
       deps: {
         onScopesRevoked: (_tx, revocation) => {
           told.push(revocation);
-          return Promise.resolve();
+          return Promise.resolve(['urn:matrix:org.matrix.msc2967.client:api:*']);
         },
       },
     });
@@ -104,7 +104,7 @@ onEachDatabase('withdrawing what was granted (section 5.6)', (fresh) => {
     const [event, ...more] = await events();
     expect(more).to.deep.equal([]);
     expect(event).to.deep.include({ place: { noticesOf: alice }, speaker: 'bot', type: 'm.room.tween.authorization', stateKey: 'ma_game' });
-    expect(event!.content).to.deep.include({ authorized: false, revoked_scopes: ['wallet:pay'], tmcp_scopes: ['wallet:pay'], remaining_scopes: ['storage:read', 'user:read'], reason: 'user_initiated', sender: alice });
+    expect(event!.content).to.deep.include({ authorized: false, revoked_scopes: ['wallet:pay'], tmcp_scopes: ['wallet:pay'], matrix_scopes: ['urn:matrix:org.matrix.msc2967.client:api:*'], remaining_scopes: ['storage:read', 'user:read'], reason: 'user_initiated', sender: alice });
     expect(checkContent('m.room.tween.authorization', { ...(event!.content as object), delivery_id: 'job_1' })).to.deep.equal([]);
     expect(told.map(({ userId, miniappId, revokedScopes }) => [userId, miniappId, revokedScopes])).to.deep.equal([[alice, 'ma_game', ['wallet:pay']]]);
   });

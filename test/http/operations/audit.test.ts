@@ -5,7 +5,10 @@ import { requestContext } from '../../../src/kernel/request-context.ts';
 import { createAudit, sealingKind, verifyAudit, type Audit } from '../../../src/security/audit/index.ts';
 import { call, exchange } from '../../support/api.ts';
 import { onBothDatabases, openTestDatabase } from '../../support/databases.ts';
+import { tokenRequest } from '../developers/support.ts';
+import { pin, pinProof } from '../mfa/support.ts';
 import { recordingLog, TestClock } from '../oauth/support.ts';
+import { funded, room } from '../wallet/support.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 
 const keyRing = { mac: (purpose: string, text: string) => `${purpose} ${text.length} ${text}` };
@@ -144,7 +147,7 @@ onBothDatabases('the audit log of the whole server', (databases) => {
   });
   after(() => server.close());
 
-  const entries = () => server.database.sql<{ actor_kind: string; actor: string; action: string; target: string; request_id: string | null }>('audit_entry').orderBy(['at', 'id']);
+  const entries = () => server.database.sql<{ actor_kind: string; actor: string; action: string; target: string; request_id: string | null; address: string | null; details: string; result: string }>('audit_entry').orderBy(['at', 'id']);
   const actions = async (actor: string): Promise<string[]> => (await entries()).filter((entry) => entry.actor === actor).map(({ action, target }) => `${action} ${target}`);
   const admin = (method: string, path: string, body?: unknown) => call(server.url, method, path, { token: server.adminToken, ...(body === undefined ? {} : { body }) });
 
@@ -191,6 +194,40 @@ onBothDatabases('the audit log of the whole server', (databases) => {
     expect((await actions('ma_bank')).filter((one) => one.startsWith('privileged_token.used'))).to.deep.equal(['privileged_token.used validateScopes', 'privileged_token.used validateScopes']);
   });
 
+  it('has each movement of money between people, by whom and from where', async () => {
+    const [ann, ben] = [await funded(server, 'ann'), await funded(server, 'ben')];
+    expect((await ann.post('/wallet/v1/mfa/pin', { pin })).status).to.equal(201);
+    const roomId = room(server, 'money', [ann, ben]);
+    const offered = await ann.post('/wallet/v1/p2p/initiate', { recipient: ben.userId, amount: 10, currency: 'USD', idempotency_key: 'audited-1', room_id: roomId });
+    const id = offered.body.transfer_id as string;
+    const confirmed = await ann.post(`/wallet/v1/p2p/${id}/confirm`, { auth_proof: pinProof(pin) });
+    expect(confirmed.status, JSON.stringify(confirmed.body)).to.equal(200);
+    const gift = await ann.post('/wallet/v1/gift/create', { type: 'individual', recipient: ben.userId, room_id: roomId, amount: 5, currency: 'USD', idempotency_key: 'audited-2', auth_proof: pinProof(pin) });
+    await ben.post(`/wallet/v1/gift/${gift.body.gift_id as string}/open`, { device_id: 'device_ben' });
+    expect((await actions(ann.userId)).filter((one) => /^(transfer|gift)\./.test(one))).to.deep.equal([`transfer.completed ${id}`, `gift.funded ${gift.body.gift_id as string}`]);
+    expect((await actions(ben.userId)).filter((one) => /^(transfer|gift)\./.test(one))).to.deep.equal([`gift.opened ${gift.body.gift_id as string}`]);
+    const entry = (await entries()).find(({ action }) => action === 'transfer.completed')!;
+    expect([entry.request_id, entry.address]).to.deep.equal([confirmed.headers.get('x-request-id'), '127.0.0.1']);
+    expect(JSON.parse(entry.details)).to.include({ payer: ann.userId, payee: ben.userId, amount_minor: 1000, currency: 'USD' });
+  });
+
+  it('has a factor that was set and one that was locked by wrong attempts', async () => {
+    const cid = await funded(server, 'cid');
+    await cid.post('/wallet/v1/mfa/pin', { pin });
+    for (let n = 0; n < 3; n += 1) await cid.post('/wallet/v1/mfa/pin', { pin, auth_proof: pinProof('604713') });
+    expect((await actions(cid.userId)).filter((one) => one.startsWith('factor.'))).to.deep.equal([`factor.added ${cid.userId}`, `factor.locked ${cid.userId}`]);
+    expect((await entries()).find(({ action }) => action === 'factor.locked')!.result).to.equal('refused');
+  });
+
+  it('has a developer\'s sign-in and its end', async () => {
+    await admin('POST', '/admin/developers/whitelist', { matrix_user_id: '@dot:example.org' });
+    server.identity.whoami.set('syt_dot', { user_id: '@dot:example.org', is_guest: false });
+    const { body } = await tokenRequest(server, { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token: 'syt_dot', subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' });
+    await call(server.url, 'POST', '/oauth2/developer/revoke', { token: body.access_token as string, body: { token: body.refresh_token as string } });
+    const mine = (await actions('@dot:example.org')).filter((one) => one.startsWith('developer_session.'));
+    expect(mine.map((one) => one.split(' ')[0])).to.deep.equal(['developer_session.opened', 'developer_session.ended']);
+  });
+
   it('is read by administrators only, page by page', async () => {
     const recording = await createAudit({ clock: server.clock, queue: createJobQueue(server.clock), keyRing, log: server.log, retentionMs: day }).sealing.run({} as never);
     await server.database.inTransaction(async (tx) => recording!(tx));
@@ -200,7 +237,7 @@ onBothDatabases('the audit log of the whole server', (databases) => {
     const numbers = [first, second].flatMap(({ body }) => body.entries as { seq: number }[]).map(({ seq }) => seq);
     expect(numbers).to.deep.equal([0, 1, 2, 3].map((n) => numbers[0]! - n));
     const filtered = await admin('GET', '/admin/v1/audit?action=developer.listed&actor=root');
-    expect((filtered.body.entries as { target: { id: string } }[]).map((entry) => entry.target.id)).to.deep.equal(['@dev:example.org']);
+    expect((filtered.body.entries as { target: { id: string } }[]).map((entry) => entry.target.id)).to.deep.equal(['@dot:example.org', '@dev:example.org']);
     expect((await admin('GET', '/admin/v1/audit?limit=0')).status).to.equal(400);
     const { body } = await exchange(server.url, 'syt_alice', { audience: 'tmcp_store' });
     const statusWith = async (token?: string): Promise<number> => (await call(server.url, 'GET', '/admin/v1/audit', token === undefined ? {} : { token })).status;

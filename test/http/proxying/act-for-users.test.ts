@@ -118,6 +118,9 @@ onBothDatabases('messages of mini-apps as the user, by the Matrix Authentication
     expect(await tokenRows()).to.have.length(1);
     await withdraw(['messaging:send']);
     expect(await tokenRows()).to.deep.equal([]);
+    const told = await queued<{ event: { type: string; content: { revoked_scopes: string[]; matrix_scopes: string[] } } }>(server.database, 'matrix.event');
+    const matrixScopes = told.filter(({ event }) => event.type === 'm.room.tween.authorization').map(({ event: { content } }) => [content.revoked_scopes, content.matrix_scopes]);
+    expect(matrixScopes.slice(-2)).to.deep.equal([[['storage:read'], []], [['messaging:send'], [apiScope]]]);
     expect(mas.refreshTokens.size).to.be.greaterThan(0);
     await runRevocations();
     expect([...mas.refreshTokens.keys()]).to.deep.equal([]);

@@ -1,4 +1,4 @@
-import { readdirSync, existsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
@@ -7,7 +7,7 @@ import { call, type ApiResponse } from '../../support/api.ts';
 import { forge, page, postParts, sha256, zip } from '../../support/bundles.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
-import type { WholeServer } from '../../support/whole-server.ts';
+import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { signIn, startPlatform } from '../developers/support.ts';
 
 const limits = { maxBytes: 256 * 1024, maxUnpacked: 512 * 1024, maxFiles: 50 };
@@ -70,6 +70,19 @@ onBothDatabases('bundles', (databases) => {
     expect(leftBehind()).to.deep.equal([join('bundles', hash.slice(0, 2), hash)]);
     expect((await get('0'.repeat(64))).status).to.equal(404);
     expect((await get('ZZ')).status).to.equal(400);
+  });
+
+  it('that a process which died had not finished are gone after the next start; others are at work in the same directory', async () => {
+    const incoming = join(directory, 'incoming');
+    mkdirSync(incoming, { recursive: true });
+    const [old, young] = [join(incoming, 'upload_old'), join(incoming, 'upload_young')];
+    for (const file of [old, young]) writeFileSync(file, 'half');
+    const longAgo = (server.clock.now() - 61 * 60_000) / 1000;
+    utimesSync(old, longAgo, longAgo);
+    const next = await startWholeServer(databases, { TMCP_BUNDLES_DIRECTORY: directory, TMCP_DEVELOPERS_WHITELIST: '@dana:example.org' }, {}, server.shared);
+    await next.close();
+    expect([existsSync(old), existsSync(young)]).to.deep.equal([false, true]);
+    rmSync(young);
   });
 
   it('are stored once for all who have the same bytes, and not served once every version of them was revoked', async () => {

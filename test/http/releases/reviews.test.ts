@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
-import { readdirSync, existsSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { checklists } from '../../../src/reviews/checklists.ts';
@@ -163,6 +163,12 @@ onBothDatabases('reviews', (databases) => {
       expect([file.status, file.headers.get('content-type'), file.headers.get('content-security-policy')]).to.deep.equal([200, 'application/octet-stream', "sandbox; default-src 'none'"]);
       expect(Buffer.from(await file.arrayBuffer()).equals(png)).to.equal(true);
       expect(outcome(await as(dana.access, 'GET', path))[0]).to.equal(401);
+      // A process that died between the files and the appeal would have left one of these.
+      const [job] = (await queued<{ evidenceIds: string[] }>(server.database, 'evidence.forsaken')).filter(({ evidenceIds }) => evidenceIds.includes(shot.evidence_id));
+      const forsaken = join(directory, 'store', 'evidence', 'ev', 'evidence_forsaken');
+      copyFileSync(join(directory, 'store', 'evidence', 'ev', shot.evidence_id), forsaken);
+      await server.app.jobs['evidence.forsaken']!.run({ id: 'x', stream: 'x', kind: 'evidence.forsaken', body: { evidenceIds: [...job!.evidenceIds, 'evidence_forsaken'] }, attempt: 1, createdAt: 0, unsettledSince: undefined });
+      expect([existsSync(forsaken), (await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${server.adminToken}` } })).status]).to.deep.equal([false, 200]);
       expect(outcome(await dev('POST', `${id}/appeal`, { reason: 'again' }))).to.deep.equal([409, 'INVALID_STATE_TRANSITION']);
       await reject();
       expect((await dev('POST', `${id}/appeal`, { reason: 'again' })).body.error.message).to.equal('The appeal was rejected: mend it and submit it again');

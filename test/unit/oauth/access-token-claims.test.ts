@@ -63,7 +63,7 @@ describe('a validly signed token', () => {
 
   it('is accepted when all is right', async () => {
     expect(await outcome(signed(header, claims))).to.equal('accepted');
-    expect(await outcome(await tokens.sign({ session, scopes: session.scopes, lifetimeMs: 60_000, userContext: undefined }))).to.equal('accepted');
+    expect(await outcome(await tokens.sign({ session, scopes: session.scopes, lifetimeMs: 60_000, facts: {} }))).to.equal('accepted');
   });
 
   const badClaims: Record<string, object> = {

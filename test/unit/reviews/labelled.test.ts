@@ -62,7 +62,7 @@ const bad: Record<string, [Files, Label]> = {
   'a dependency with a hole': [lock('1.2.9'), ['dependencies_clean', 'VULNERABLE_DEPENDENCY', 'package-lock.json', 7]],
 };
 
-const materialOf = (files: Files, more: Partial<Material> = {}): Material => ({ files, entry: 'index.html', skipped: [], sensitiveScopes: [], scopeJustifications: {}, advisories, ...more });
+const materialOf = (files: Files, more: Partial<Material> = {}): Material => ({ files, entry: 'index.html', framing: [], skipped: [], sensitiveScopes: [], scopeJustifications: {}, advisories, ...more });
 const failed = (checks: Readonly<Record<string, CheckResult>>): string[] => Object.entries(checks).flatMap(([name, result]) => (result === false ? [name] : []));
 
 describe('the automated checks of a submission', function () {
@@ -108,6 +108,12 @@ describe('the automated checks of a submission', function () {
   it('take a policy in the header of a page that was fetched', async () => {
     const { checks } = await runChecks(materialOf({ 'index.html': '<p>' }, { policyHeader: goodPolicy }));
     expect(checks.csp_valid).to.equal(true);
+  });
+
+  it('let clients of this platform show a page in a frame, and nobody else', async () => {
+    const framedBy = async (ancestors: string): Promise<CheckResult> => (await runChecks(materialOf(policy(goodPolicy.replace("frame-ancestors 'none'", `frame-ancestors ${ancestors}`)), { framing: ['https://element.example.org', 'https://app.example.org'] }))).checks.csp_valid;
+    for (const good of ["'none'", 'https://element.example.org', 'https://app.example.org https://Element.example.org/']) expect(await framedBy(good), good).to.equal(true);
+    for (const bad of ['', '*', "'self'", 'https:', 'https://element.example.org https://evil.example', 'https://element.example.org.evil.example']) expect(await framedBy(bad), bad).to.equal(false);
   });
 
   it('want a reason for each scope that users are asked for', async () => {

@@ -1,0 +1,2 @@
+export { createAnalytics } from './analytics.ts';
+export { analyticsRoutes } from './routes.ts';
