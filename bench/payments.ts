@@ -9,7 +9,7 @@ import { isoTime, systemClock as clock } from '../src/kernel/clock.ts';
 import { asMiniAppId } from '../src/kernel/ids.ts';
 import { asCurrency } from '../src/kernel/money.ts';
 import { createRoomEvents } from '../src/matrix/index.ts';
-import { createMfa } from '../src/mfa/index.ts';
+import { announceToUser, createMfa } from '../src/mfa/index.ts';
 import { createMiniApps } from '../src/miniapps/index.ts';
 import { createPayments } from '../src/payments/index.ts';
 import { createAuditRecorder } from '../src/security/audit/index.ts';
@@ -36,7 +36,7 @@ async function realPayments(directory: string) {
   const keyRing = await openKeyRing({ path: join(directory, 'ring.json'), clock });
   const audit = createAuditRecorder({ clock, queue });
   const options = { minPinLength: 6, attempts: { maxAttempts: 3, lockMs: 1, maxLockMs: 1 }, freshSignInMs: 1, loweredLimitsMs: 1, pinResetMs: 1, challengeMs: 1, issuerName: 'bench', rpId: 'localhost', origins: [] };
-  const mfa = createMfa({ database, clock, keyRing, queue, events, audit, options: { ...options, policy: { requireOver: new Map([['USD', '500']]), requireForNewDevice: false, newDeviceMs: 1, requireForFirstPayment: false } } });
+  const mfa = createMfa({ database, clock, keyRing, queue, announce: announceToUser({ events, audit }), audit, options: { ...options, policy: { requireOver: new Map([['USD', '500']]), requireForNewDevice: false, newDeviceMs: 1, requireForFirstPayment: false } } });
   const wallet = createWallet({ database, clock, levels: [unlimited, unlimited, unlimited], defaultCurrency: usd, limitShareOf: async (userId, db) => ((await mfa.loweredLimitsUntil(userId, db)) === undefined ? 1 : 0.2) });
   const administration = createWalletAdministration({ database, clock, wallet, record: () => Promise.resolve() });
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });

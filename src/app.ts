@@ -22,7 +22,7 @@ import type { RoomCommand } from './matrix/port.ts';
 import type { UserProof } from './matrix/proof/index.ts';
 import { matrixApiScope, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
-import { mfaRoutes, purgeExpiredMfa, requireAuthProof, type Mfa } from './mfa/index.ts';
+import { mfaRoutes, requireAuthProof, type Mfa } from './mfa/index.ts';
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { authenticatorsOf } from './authenticators.ts';
 import { buildLimits, type BuiltLimits } from './limits.ts';
@@ -40,6 +40,7 @@ import { resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import { buildAdministration, buildCatalog, buildMirror, offerOf } from './store.ts';
 import { isSuspended } from './users/index.ts';
 import type { TermsProof } from './wallet/index.ts';
+import { callWalletService, type WalletServiceCalls } from './wallet-adapter.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
 
 export interface AppDependencies {
@@ -288,7 +289,7 @@ function buildWorker(deps: AppDependencies, kinds: ConstructorParameters<typeof 
 }
 
 /** The Matrix users that speak for mini-apps, and all that moves money. */
-function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, webhooks, oauth, mfa, notices, metrics }: { readonly miniapps: MiniApps; readonly webhooks: Webhooks; readonly oauth: OAuth; readonly mfa: Mfa; readonly notices: Notices; readonly metrics: () => Metrics }) {
+function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, webhooks, oauth, mfa, notices, metrics, calls }: { readonly miniapps: MiniApps; readonly webhooks: Webhooks; readonly oauth: OAuth; readonly mfa: Mfa; readonly notices: Notices; readonly metrics: () => Metrics; readonly calls: WalletServiceCalls | undefined }) {
   const bots = createMiniAppBots({
     ...deps,
     isOurs: (userId) => matrix.names.isOurs(userId),
@@ -296,7 +297,7 @@ function buildBotsAndMoney(deps: AppDependencies, matrix: Matrix, { miniapps, we
     audit: (tx, { action, by, miniappId, details }) => matrix.audit.record(tx, { actor: registryActor(by), action, target: { kind: 'miniapp', id: miniappId }, details }),
   });
   const money = buildMoney({
-    ...{ ...deps, ...matrix, mfa, miniapps, webhooks, notices },
+    ...{ ...deps, ...matrix, mfa, miniapps, webhooks, notices, calls },
     botOf: async (miniappId) => (await bots.find(miniappId))?.userId,
     ...{ onPayment: (status) => metrics().countPayment(status), onOrder: (kind, status) => metrics().countOrder(kind, status) },
     walletObserver: metrics,
@@ -403,7 +404,8 @@ export function buildApp(deps: AppDependencies): App {
   const { proof, signIn, close: closeProof } = buildProof(deps, miniapps);
   const contract = loadContract(new URL('openapi.yaml', schemaFolder));
   const limits = buildLimits({ ...deps, ...matrix, contract, metrics: () => metrics });
-  const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record });
+  const calls = callWalletService({ ...deps, observer: () => metrics });
+  const mfa = buildMfa({ ...deps, ...matrix, audit: matrix.audit.record, askFactors: calls === undefined ? undefined : (request) => calls.client.factors(request) });
   const notices = buildNotices({ ...deps, ...matrix, oauth: () => oauth });
   const console = buildConsole(deps, miniapps);
   const proxying = buildProxying(deps, matrix, signIn);
@@ -411,12 +413,12 @@ export function buildApp(deps: AppDependencies): App {
   const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits, matrix.audit.record) };
   const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
   const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });
-  const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics });
+  const { bots, money } = buildBotsAndMoney(deps, matrix, { miniapps, webhooks, oauth, mfa, notices, metrics: () => metrics, calls });
   const connection = connect(deps, matrix, { miniapps, distribution }, [...catalog.commands, ...money.commands], () => metrics);
   const homeserverState = (): string => connection.monitor.state().state;
   const loops = () => ({ homeserver_monitor: connection.monitor.health(), ...(roles.has('api') ? { notices: notices.health() } : {}), ...instancesLoop(matrix.wakes), ...(roles.has('worker') ? worker.health() : {}) });
   const metrics = createMetrics({ database, clock, homeserverState, loops, eventStreams: () => notices.count(), limits: limits.state, breakers: () => money.breakers(), openInstructions: () => money.openInstructions() });
-  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, purgeExpiredMfa, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
+  const maintenance = createMaintenance({ queue: matrix.queue, clock, chores: [(tx, now) => purgeFinished(tx, now - config.jobs.retention_days * dayMs, purgeBatch), purgeExpired, purgeExpiredDeveloperTokens, mfa.tidyUp, (tx) => oauth.rotateDueKeys(tx, config.oauth.signing_key_rotation_days * dayMs), matrix.audit.tidyUp, webhooks.tidyUp, (tx, now) => proxying.tidyUp(tx, now), ...money.chores, ...distribution.chores, (tx, now) => storage.sweep(tx, now), ...catalog.chores, (tx, now) => notices.tidyUp(tx, now), limits.tidyUp] });
   const jobs = { ...connection.jobs, ...mirrorJobs, ...catalog.jobs, ...money.jobs, ...mfa.jobs, ...proxying.jobs, ...distribution.jobs, [maintenanceKind]: maintenance.job, [sealingKind]: matrix.audit.sealing, [deliveryKind]: webhooks.delivering, [resealKind]: storage.resealing };
   const worker = buildWorker(deps, jobs, metrics);
   matrix.queue.onEnqueued((due) => (due ? matrix.wakes.tell('jobs') : worker.wake()));
@@ -434,8 +436,7 @@ export function buildApp(deps: AppDependencies): App {
     worker,
     jobs,
     storage, notices,
-    whitelist,
-    admins,
+    whitelist, admins,
     homeserverState,
     async start() {
       // On SQLite this process is the only server: what one that died had leased is free.
@@ -453,7 +454,7 @@ export function buildApp(deps: AppDependencies): App {
     async stop() {
       await connection.monitor.stop();
       if (roles.has('worker')) await worker.stop();
-      for (const close of [() => money.close(), closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => limits.close(), () => matrix.wakes.stop()]) await close();
+      for (const close of [closeProof, () => proxying.close(), closeWebhooks, () => distribution.close(), () => limits.close(), () => matrix.wakes.stop(), () => calls?.close()]) await close();
     },
   };
 }

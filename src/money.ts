@@ -20,7 +20,7 @@ import { createPayments, paymentJobs, paymentRequestCommand, paymentRoutes, type
 import type { Audit } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { createTransfers, transferJobs, transferRoutes, type TransferPolicy, type Transfers } from './transfers/index.ts';
-import { buildWallet, type WalletAdapter, type WalletObserver } from './wallet-adapter.ts';
+import { buildWallet, type WalletAdapter, type WalletObserver, type WalletServiceCalls } from './wallet-adapter.ts';
 import { activationPage, balanceScope, callbackRoutes, createActivationNotice, createResolution, createWalletChanges, reserveWalletId, walletChangeJobs, walletRoutes, type MovementCode, type RecordWalletChange, type TakeAnswer, type TermsProof, type Wallet, type WalletChanges } from './wallet/index.ts';
 import type { Webhooks } from './webhooks/index.ts';
 
@@ -49,10 +49,11 @@ export interface MoneyDependencies {
   readonly provider?: PaymentProvider | undefined;
   readonly onOrder: (kind: Order['kind'], status: Order['status']) => void;
   readonly walletObserver: () => WalletObserver;
+  readonly calls: WalletServiceCalls | undefined;
 }
 
 /** The features that move money, put together. */
-export interface Money extends Pick<WalletAdapter, 'breakers' | 'openInstructions' | 'close'> {
+export interface Money extends Pick<WalletAdapter, 'breakers' | 'openInstructions'> {
   readonly wallet: Wallet;
   /** To be told of what becomes of wallets elsewhere. */
   readonly changes: WalletChanges;
@@ -127,7 +128,6 @@ export function buildMoney(deps: MoneyDependencies): Money {
     jobs: { ...transferJobs(transfers), ...giftJobs(gifts), ...paymentJobs(payments), ...external.jobs, ...adapter.jobs, ...walletChangeJobs({ appsOf: (db, userId) => appsGranted(db, userId, balanceScope), send: (tx, message) => deps.webhooks.send(tx, message) }) },
     breakers: () => adapter.breakers(),
     openInstructions: () => adapter.openInstructions(),
-    close: () => adapter.close(),
     routes: {
       ...walletRoutes({
       ...adapter,

@@ -15,6 +15,21 @@ export interface WalletObserver {
   onCallback(outcome: CallbackOutcome): void;
 }
 
+/** The calls to a wallet service, which money and factors share. Undefined with the embedded ledger. */
+export interface WalletServiceCalls {
+  readonly client: WalletServiceClient;
+  close(): Promise<void>;
+}
+
+export function callWalletService(deps: { readonly config: Pick<Config, 'wallet'>; readonly clock: Clock; readonly log: Log; readonly observer: () => Pick<WalletObserver, 'onWalletCall'> }): WalletServiceCalls | undefined {
+  const { adapter, remote } = deps.config.wallet;
+  if (adapter === 'ledger' || remote === undefined) return undefined;
+  const connections = new HttpConnections();
+  const breaker = { failures: remote.breaker_failures, window: remote.breaker_window, openMs: remote.breaker_open_seconds * 1000, probeMs: remote.breaker_probe_seconds * 1000 };
+  const client = new WalletServiceClient({ ...deps, connections, options: { url: remote.url, apiKey: remote.api_key, timeoutMs: remote.timeout_ms, breaker }, onCall: (kind, outcome) => deps.observer().onWalletCall(kind, outcome) });
+  return { client, close: () => connections.close() };
+}
+
 export interface WalletAdapterDependencies {
   readonly config: Config;
   readonly database: Database;
@@ -28,6 +43,8 @@ export interface WalletAdapterDependencies {
   /** Of the features, which are built over the wallet. */
   readonly answers: (code: MovementCode) => TakeAnswer;
   readonly observer: () => WalletObserver;
+  /** Undefined with the embedded ledger. */
+  readonly calls: WalletServiceCalls | undefined;
 }
 
 /** Where money is kept, as `wallet.adapter` says. */
@@ -42,20 +59,17 @@ export interface WalletAdapter {
   breakers(): Readonly<Record<string, BreakerReport>>;
   /** Instructions that the wallet service has not answered; undefined with the embedded ledger. */
   openInstructions(): Promise<{ readonly count: number; readonly oldestAt: number | undefined } | undefined>;
-  close(): Promise<void>;
 }
 
 export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
-  const { config, database } = deps;
+  const { config, database, calls } = deps;
+  const { remote } = config.wallet;
   const defaultCurrency = asCurrency(config.wallet.default_currency);
   const ledger = createWallet({ ...deps, levels: levelsOf(config.wallet), defaultCurrency });
-  if (config.wallet.adapter === 'ledger' || config.wallet.remote === undefined) {
-    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}), openInstructions: () => Promise.resolve(undefined), close: () => Promise.resolve() };
+  if (calls === undefined || remote === undefined) {
+    return { wallet: ledger, accounts: createAccounts({ ...deps, wallet: ledger, defaultCurrency }), history: createHistory(database), instructions: undefined, jobs: {}, breakers: () => ({}), openInstructions: () => Promise.resolve(undefined) };
   }
-  const { remote } = config.wallet;
-  const connections = new HttpConnections();
-  const breaker = { failures: remote.breaker_failures, window: remote.breaker_window, openMs: remote.breaker_open_seconds * 1000, probeMs: remote.breaker_probe_seconds * 1000 };
-  const client = new WalletServiceClient({ ...deps, connections, options: { url: remote.url, apiKey: remote.api_key, timeoutMs: remote.timeout_ms, breaker }, onCall: (kind, outcome) => deps.observer().onWalletCall(kind, outcome) });
+  const { client } = calls;
   const instructions = createInstructions({ ...deps, client, waitMs: remote.answer_wait_ms, onDecided: (kind, outcome) => deps.observer().onInstruction(kind, outcome) });
   return {
     wallet: createRemoteWallet({ ...deps, client, instructions, ledger, defaultCurrency }),
@@ -65,6 +79,5 @@ export function buildWallet(deps: WalletAdapterDependencies): WalletAdapter {
     jobs: { [instructionJobKind]: instructions.job },
     breakers: () => client.reports(),
     openInstructions: () => countOpen(database),
-    close: () => connections.close(),
   };
 }

@@ -1,10 +1,13 @@
 import { loadConfig } from './config/index.ts';
 import { lockSqliteForServer, migrate, openConfiguredDatabase, sqlitePathOf } from './database/index.ts';
+import { mfaOptionsOf } from './factors.ts';
 import { createListener } from './http/index.ts';
 import { systemClock } from './kernel/clock.ts';
 import { asCurrency, exponentOf } from './kernel/money.ts';
 import { createLog } from './operations/index.ts';
 import { closeServer, listen, stopOnSignal, surviveStrays } from './process.ts';
+import { openKeyRing, ringPlaceOf } from './security/key-ring.ts';
+import { requireFittingRing } from './security/ring-fit.ts';
 import { levelsOf } from './wallet/index.ts';
 import { createWalletService } from './wallet-service/index.ts';
 
@@ -22,6 +25,9 @@ export async function serveWallet(configFile: string | undefined, { host, port }
   const sqlitePath = sqlitePathOf(config.database.url);
   const lock = sqlitePath === undefined ? undefined : lockSqliteForServer(sqlitePath);
   await migrate(database);
+  const ringPlace = ringPlaceOf(config.security);
+  await requireFittingRing(ringPlace, database);
+  const keyRing = await openKeyRing({ ...ringPlace, clock: systemClock });
   const { recipient_acceptance: acceptance, acceptance_above: above } = config.transfers;
   const service = createWalletService({
     database,
@@ -31,6 +37,10 @@ export async function serveWallet(configFile: string | undefined, { host, port }
     levels: levelsOf(config.wallet),
     defaultCurrency: asCurrency(config.wallet.default_currency),
     needsAcceptance: ({ amountMinor, currency }) => acceptance === 'always' || (acceptance === 'above' && amountMinor > above * 10 ** exponentOf(currency)),
+    keyRing,
+    factors: mfaOptionsOf(config),
+    requireProofs: true,
+    loweredShare: config.mfa.lowered_limits_percent / 100,
     checkResponses: false,
   });
   const { headers_timeout_seconds, request_timeout_seconds, max_header_bytes, max_connections, shutdown_grace_seconds } = config.server;

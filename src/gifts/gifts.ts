@@ -8,7 +8,7 @@ import type { Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
 import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
-import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type JudgedProof, type Moved, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
+import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type JudgedProof, type MovementProof, type Moved, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { split } from './distribution.ts';
 import { expiredEvents, giftEvents, giftNotices, openedEvents, openerNotice } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
@@ -147,7 +147,7 @@ class GiftTable implements Gifts {
       return { gift, moved: undefined };
     }
     await proof.spend(tx);
-    return this.#fund(tx, gift);
+    return this.#fund(tx, gift, proof.ticket);
   }
 
   async confirm(giver: UserId, id: string, authProof: AuthProof): Promise<GiftWithShares> {
@@ -160,7 +160,7 @@ class GiftTable implements Gifts {
       const gift = this.#requireConfirmable(await lockGift(tx, id), giver);
       await proof.spend(tx);
       if (gift.recipient !== undefined) await wallet.requireMayReceive(gift.recipient, tx);
-      return this.#fund(tx, gift);
+      return this.#fund(tx, gift, proof.ticket);
     });
     return { gift: await this.finish(begun), opened: [] };
   }
@@ -259,10 +259,10 @@ class GiftTable implements Gifts {
   }
 
   /** The money goes into escrow, or a wallet service is told to put it there. */
-  async #fund(tx: Transaction, gift: Gift): Promise<BegunGift> {
+  async #fund(tx: Transaction, gift: Gift, proof: MovementProof | undefined): Promise<BegunGift> {
     const { wallet } = this.#deps;
     const { id, giver, amountMinor, currency, message, roomId } = gift;
-    const moved = await wallet.transfer(tx, { from: { user: giver }, to: { gift: id }, amountMinor, currency, code: 'gift', ref: id, note: message, roomId });
+    const moved = await wallet.transfer(tx, { from: { user: giver }, to: { gift: id }, amountMinor, currency, code: 'gift', ref: id, note: message, roomId, proof });
     if (moved.settled) return { gift: await this.#activate(tx, gift, { ...gift, status: next(gift, 'confirm') }, moved.txnId), moved };
     const processing: Gift = { ...gift, status: next(gift, 'process') };
     await this.#save(tx, gift, processing);

@@ -30,10 +30,27 @@ export interface ChangeLog {
 
 const lowering: ReadonlySet<FactorChange> = new Set(['added', 'changed', 'removed', 'reset_done']);
 
+/** A change as it is told: when it was made, and until when limits are lower for it. */
+export interface MadeChange extends Change {
+  readonly changedAt: number;
+  readonly limitsLoweredUntil: number | undefined;
+}
+
+/** Tells of a change, as part of its transaction. */
+export type AnnounceChange = (tx: Transaction, change: MadeChange) => Promise<void>;
+
+/** In the audit log and in the notice room of the user. */
+export const announceToUser =
+  ({ events, audit }: { readonly events: RoomEvents; readonly audit: RecordAudit }): AnnounceChange =>
+  async (tx, made) => {
+    const { userId, factor, change, allowedBy, subject, name, effectiveAt, changedAt, limitsLoweredUntil } = made;
+    await audit(tx, { actor: actorOf(made), action: `factor.${change}`, target: { kind: 'user', id: userId }, details: { factor, allowed_by: allowedBy, ...(subject === undefined ? {} : { subject }) } });
+    events.emit(tx, factorNotice({ userId, factor, change, name, changedAt, allowedBy, effectiveAt, limitsLoweredUntil }));
+  };
+
 export interface ChangeLogDependencies {
   readonly clock: Clock;
-  readonly events: RoomEvents;
-  readonly audit: RecordAudit;
+  readonly announce: AnnounceChange;
   readonly loweredLimitsMs: number;
 }
 
@@ -42,19 +59,18 @@ function actorOf({ userId, allowedBy, administrator }: Change): AuditRecord['act
   return allowedBy === 'time' ? { kind: 'system', id: 'mfa' } : { kind: 'user', id: userId };
 }
 
-export function createChangeLog({ clock, events, audit, loweredLimitsMs }: ChangeLogDependencies): ChangeLog {
+export function createChangeLog({ clock, announce, loweredLimitsMs }: ChangeLogDependencies): ChangeLog {
   return {
     async record(tx, changed) {
-      const { userId, factor, change, allowedBy, subject, name, effectiveAt } = changed;
+      const { userId, change, allowedBy } = changed;
       const now = clock.now();
-      await audit(tx, { actor: actorOf(changed), action: `factor.${change}`, target: { kind: 'user', id: userId }, details: { factor, allowed_by: allowedBy, ...(subject === undefined ? {} : { subject }) } });
       const lowers = lowering.has(change) && allowedBy !== 'fresh_sign_in' && loweredLimitsMs > 0;
       const limitsLoweredUntil = lowers ? now + loweredLimitsMs : undefined;
       if (limitsLoweredUntil !== undefined) {
         await lockUser(tx, userId);
         await saveLimitsLoweredUntil(tx, userId, limitsLoweredUntil);
       }
-      events.emit(tx, factorNotice({ userId, factor, change, name, changedAt: now, allowedBy, effectiveAt, limitsLoweredUntil }));
+      await announce(tx, { ...changed, changedAt: now, limitsLoweredUntil });
       return limitsLoweredUntil;
     },
   };

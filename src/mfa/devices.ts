@@ -60,10 +60,13 @@ export interface DeviceRegistration {
   readonly proof?: { readonly signature: string; readonly timestamp: string };
 }
 
+/** A device as its owner sees it. */
+export type ShownDevice = Omit<Device, 'publicKey'>;
+
 export interface Devices {
   /** Throws INVALID_REQUEST for a weak key, INVALID_SIGNATURE for a proof of possession that is none, and what `Changes.permit` throws. */
-  register(requester: Requester, registration: DeviceRegistration, evidence: Evidence | undefined): Promise<{ readonly device: Device; readonly limitsLoweredUntil: number | undefined }>;
-  list(userId: UserId): Promise<Device[]>;
+  register(requester: Requester, registration: DeviceRegistration, evidence: Evidence | undefined): Promise<{ readonly device: ShownDevice; readonly limitsLoweredUntil: number | undefined }>;
+  list(userId: UserId): Promise<readonly ShownDevice[]>;
   /** Throws NOT_FOUND, and what `Changes.permit` throws. */
   remove(requester: Requester, deviceId: string, evidence: Evidence | undefined): Promise<{ readonly limitsLoweredUntil: number | undefined }>;
 }

@@ -18,7 +18,7 @@ export interface MethodOnWire {
 }
 
 const displayNames: Readonly<Record<Method, string>> = { transaction_pin: 'Transaction PIN', biometric: 'Biometric Authentication', totp: 'Authenticator Code' };
-const factorOf: Readonly<Record<Method, Factor>> = { transaction_pin: 'pin', biometric: 'biometric', totp: 'totp' };
+export const factorOf: Readonly<Record<Method, Factor>> = { transaction_pin: 'pin', biometric: 'biometric', totp: 'totp' };
 /** Biometric before PIN before code (section 7.2.1). */
 const preference: readonly Method[] = ['biometric', 'transaction_pin', 'totp'];
 

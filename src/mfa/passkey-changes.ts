@@ -7,12 +7,15 @@ import { deletePasskey, findPasskey, insertPasskey, listPasskeys, type Passkey }
 import type { PasskeyRegistrations } from './passkey-registrations.ts';
 import type { Evidence, Requester } from './types.ts';
 
+/** A passkey as its owner sees it. */
+export type ShownPasskey = Omit<Passkey, 'publicKey' | 'counter'>;
+
 export interface PasskeyChanges {
   /** Throws what `Changes.permit` throws. */
   begin(requester: Requester, evidence: Evidence | undefined): Promise<CeremonyOptions>;
   /** Throws INVALID_MFA_CREDENTIALS, ALREADY_EXISTS, and MFA_REQUIRED when another factor was enrolled meanwhile. */
-  finish(requester: Requester, response: unknown, name: string): Promise<{ readonly passkey: Passkey; readonly limitsLoweredUntil: number | undefined }>;
-  list(userId: UserId): Promise<Passkey[]>;
+  finish(requester: Requester, response: unknown, name: string): Promise<{ readonly passkey: ShownPasskey; readonly limitsLoweredUntil: number | undefined }>;
+  list(userId: UserId): Promise<readonly ShownPasskey[]>;
   /** Throws NOT_FOUND, and what `Changes.permit` throws. */
   remove(requester: Requester, credentialId: string, evidence: Evidence | undefined): Promise<{ readonly limitsLoweredUntil: number | undefined }>;
 }

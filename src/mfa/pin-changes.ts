@@ -12,7 +12,7 @@ import type { Evidence, Requester } from './types.ts';
 export interface PinChangesDependencies {
   readonly database: Database;
   readonly clock: Clock;
-  readonly queue: JobQueue;
+  readonly queue: Pick<JobQueue, 'enqueue'>;
   readonly changes: Changes;
   readonly pins: Pins;
   /** How long a reset waits, so that it can be seen and cancelled (decision D20). */
@@ -34,18 +34,34 @@ export interface PinChanges {
   requestReset(requester: Requester, given: GivenPin): Promise<{ readonly resetId: string; readonly effectiveAt: number }>;
   /** Throws NOT_FOUND when none waits. */
   cancelReset(userId: UserId): Promise<void>;
+}
+
+/** The same where this program keeps the PINs. */
+export interface OwnPinChanges extends PinChanges {
   /** Puts a reset into effect when its time has come. */
   readonly resetJob: JobKind;
+  /** The same for one user, where no job does it. */
+  applyDueReset(userId: UserId): Promise<void>;
 }
 
 export const resetJobKind = 'mfa.pin_reset';
 
 const nothingWaits = (): AppError => new AppError('NOT_FOUND', 'No new PIN waits to take effect');
 
-export function createPinChanges({ database, clock, queue, changes, pins, resetMs }: PinChangesDependencies): PinChanges {
+export function createPinChanges({ database, clock, queue, changes, pins, resetMs }: PinChangesDependencies): OwnPinChanges {
   const cancelPending = async (tx: Transaction, userId: UserId): Promise<boolean> => {
     const pending = await findPendingReset(tx, { user_id: userId });
     return pending !== undefined && (await settleReset(tx, pending.id, 'cancelled', clock.now()));
+  };
+
+  const apply = async (tx: Transaction, id: string): Promise<void> => {
+    const reset = await findPendingReset(tx, { id });
+    if (reset === undefined) return;
+    await lockUser(tx, reset.userId);
+    // Cancelled by who held the lock before: then the old PIN stays.
+    if (!(await settleReset(tx, id, 'done', clock.now()))) return;
+    await pins.save(tx, reset.userId, reset.hash);
+    await changes.record(tx, { userId: reset.userId, factor: 'pin', change: 'reset_done', allowedBy: 'time' });
   };
 
   return {
@@ -102,19 +118,11 @@ export function createPinChanges({ database, clock, queue, changes, pins, resetM
         await changes.record(tx, { userId, factor: 'pin', change: 'reset_cancelled', allowedBy: 'session' });
       }),
 
-    resetJob: {
-      run: (job) => {
-        const { reset_id: id } = job.body as { reset_id: string };
-        return Promise.resolve(async (tx: Transaction) => {
-          const reset = await findPendingReset(tx, { id });
-          if (reset === undefined) return;
-          await lockUser(tx, reset.userId);
-          // Cancelled by who held the lock before: then the old PIN stays.
-          if (!(await settleReset(tx, id, 'done', clock.now()))) return;
-          await pins.save(tx, reset.userId, reset.hash);
-          await changes.record(tx, { userId: reset.userId, factor: 'pin', change: 'reset_done', allowedBy: 'time' });
-        });
-      },
+    resetJob: { run: (job) => Promise.resolve((tx: Transaction) => apply(tx, (job.body as { reset_id: string }).reset_id)) },
+
+    async applyDueReset(userId) {
+      const reset = await findPendingReset(database, { user_id: userId });
+      if (reset !== undefined && reset.effectiveAt <= clock.now()) await database.inTransaction((tx) => apply(tx, reset.id));
     },
   };
 }

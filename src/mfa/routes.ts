@@ -2,11 +2,10 @@ import { answer, principalOf, type ApiRequest, type Routes, type SessionPrincipa
 import { isoTime } from '../kernel/clock.ts';
 import { invalidField } from '../kernel/errors.ts';
 import { loweredOnWire } from './change-log.ts';
-import type { Device } from './device-repo.ts';
-import type { DeviceRegistration } from './devices.ts';
+import type { DeviceRegistration, ShownDevice } from './devices.ts';
 import { readAuthProof } from './evidence.ts';
 import type { Mfa } from './mfa.ts';
-import type { Passkey } from './passkey-repo.ts';
+import type { ShownPasskey } from './passkey-changes.ts';
 import type { GivenBinding } from './passkeys.ts';
 import type { GivenPin } from './pins.ts';
 import type { Evidence, Requester } from './types.ts';
@@ -29,7 +28,7 @@ function pinChangeProofOf(request: ApiRequest): Evidence | undefined {
   return readAuthProof({ method: 'transaction_pin', proof: { pin: currentPin } });
 }
 
-const deviceOnWire = (device: Device): object => ({
+export const deviceOnWire = (device: ShownDevice): object => ({
   device_id: device.deviceId,
   device_name: device.name,
   ...(device.platform === undefined ? {} : { platform: device.platform }),
@@ -84,7 +83,7 @@ const deviceRoutes = (mfa: Mfa): Routes => ({
   },
 });
 
-const passkeyOnWire = (passkey: Passkey): object => ({ credential_id: passkey.credentialId, name: passkey.name, transports: passkey.transports, registered_at: isoTime(passkey.registeredAt), status: 'active' });
+export const passkeyOnWire = (passkey: ShownPasskey): object => ({ credential_id: passkey.credentialId, name: passkey.name, transports: passkey.transports, registered_at: isoTime(passkey.registeredAt), status: 'active' });
 
 const passkeyRoutes = (mfa: Mfa): Routes => ({
   async beginPasskey(request) {

@@ -40,6 +40,13 @@ export type Evidence =
   | { readonly kind: 'assertion'; readonly response: unknown }
   | { readonly kind: 'ceremony_proof'; readonly proof: string };
 
+/** A proof as a wallet service knows it: good for one movement on the terms that it was given for, spent there with that movement. */
+export interface ProofTicket {
+  readonly proofId: string;
+  /** What the user confirmed, where the movement can't say it: on creation the id was the idempotency key, and a gift's recipient may be a room. */
+  readonly proven?: { readonly id: string; readonly recipient: string };
+}
+
 /**
  * A proof that was judged good. Nothing has come of it yet: `spend` must run in the transaction of what it allows, so that the
  * two happen together or not at all. It throws INVALID_MFA_CREDENTIALS or INVALID_SIGNATURE when somebody was faster with the
@@ -48,6 +55,8 @@ export type Evidence =
 export interface Proof {
   readonly userId: UserId;
   readonly method: Method;
+  /** Where a wallet service judged it: what the movement of money that it allows has to carry. */
+  readonly ticket?: ProofTicket;
   /** The registered device or passkey whose key signed. */
   readonly deviceId?: string;
   spend(tx: Transaction): Promise<void>;

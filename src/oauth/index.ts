@@ -21,7 +21,7 @@ import { proveUser } from './prove.ts';
 import { createAuthorizations, type Authorizations } from './revocation.ts';
 import { obtainableScopes } from './scopes.ts';
 import { findLiveSession, holdLiveSession, listLiveSessions, lockUserWallet, markRevoked } from './session-repo.ts';
-import { noStepUp } from './step-up.ts';
+import { noStepUp, withAvailability } from './step-up.ts';
 
 export type { AccessTokenPrincipal } from './access-tokens.ts';
 export type { RoomStanding, UserContext } from './token-facts.ts';
@@ -117,7 +117,7 @@ export function createOAuth(deps: OAuthDeps): OAuth {
   const signed = createSignedTokens(jwts);
   const tokens = createAccessTokens({ issuer: options.issuer, clock, tokens: signed, sessions });
   const clientTokens = createClientTokens({ issuer: options.issuer, clock, tokens: signed, sessions: clientSessions });
-  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: deps.stepUp ?? noStepUp, limits: createLimits(options.limits, deps.limitStore), admitTokens: admitTokensOf(deps) };
+  const parts: OAuthParts = { ...deps, keys, sessions, clientSessions, tokens, clientTokens, ambient: new AsyncLocalStorage(), openedWith: new WeakMap(), drafts: new WeakMap(), stepUp: withAvailability(deps.stepUp ?? noStepUp), limits: createLimits(options.limits, deps.limitStore), admitTokens: admitTokensOf(deps) };
   const provider = createProvider(parts);
   const authorizations = createAuthorizations(parts);
   const revokeSessions: OAuth['revokeSessions'] = async (tx, { sessionId, userId, miniappId, clientId }) => {

@@ -23,6 +23,9 @@ export const matrixTokenRefused = (): OAuthError => new OAuthError(401, 'invalid
 /** The Matrix token could not be checked: neither good nor bad. */
 export const proofUnavailable = (): OAuthError => new OAuthError(503, 'temporarily_unavailable', 'Matrix tokens can not be checked at the moment');
 
+/** The same of second factors, which a wallet service may keep. */
+export const factorsUnavailable = (): OAuthError => new OAuthError(503, 'temporarily_unavailable', 'Second factors can not be checked at the moment');
+
 /** 429, and when to come back. */
 export function tooManyAttempts(retryAfterSeconds: number): OAuthError {
   const error = new OAuthError(429, 'rate_limit_exceeded', 'Too many attempts');

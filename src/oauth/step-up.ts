@@ -3,6 +3,7 @@ import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { ConfirmModel } from '../web/pages.ts';
 import type { Form } from './http.ts';
+import { factorsUnavailable } from './oauth-error.ts';
 import { scopeDefinitions } from './scopes.ts';
 
 export type StepUpMethod = 'biometric' | 'transaction_pin' | 'totp';
@@ -24,6 +25,18 @@ const nothing: StepUpProof = { spend: () => Promise.resolve() };
 
 /** Nobody has a factor. */
 export const noStepUp: StepUp = { methodsOf: () => Promise.resolve([]), prove: () => Promise.resolve(nothing) };
+
+/** The same, with what keeps the factors being away said in the form of RFC 6749. */
+export function withAvailability(stepUp: StepUp): StepUp {
+  const said = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE' ? factorsUnavailable() : error;
+    }
+  };
+  return { methodsOf: (userId) => said(stepUp.methodsOf(userId)), prove: (...asked) => said(stepUp.prove(...asked)) };
+}
 
 /** No second factor was shown, or not a good one. */
 export class StepUpRefused extends Error {

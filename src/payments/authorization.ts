@@ -2,7 +2,7 @@ import type { Database, Transaction } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { exponentOf } from '../kernel/money.ts';
-import { readEvidence, type ChallengeAnswer, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../mfa/index.ts';
+import { nothingEnrolled, readEvidence, type ChallengeAnswer, type ChallengeOnWire, type Mfa, type PaymentTerms, type Proof } from '../mfa/index.ts';
 import { requireConcerned, requireMaySpend, type PayerSession } from './gate.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { findPayment, hasPaid, lockPayment } from './repo.ts';
@@ -59,8 +59,6 @@ const termsOf = ({ id, amountMinor, currency, miniappId }: Payment): PaymentTerm
 /** What the payment ended with. Without what the wallet said of balance and limits: the paying app may see this answer. */
 const refusedWith = ({ id, status, error, endedAt, createdAt }: Payment): AppError => refusalOf(error!, { payment_id: id, status, failed_at: isoTime(endedAt ?? createdAt) });
 
-const tooNew = (): AppError => new AppError('INVALID_MFA_CREDENTIALS', 'This device was registered too recently to confirm a payment alone', { details: { method: 'biometric' } });
-
 class AuthorizationDesk implements Authorization {
   readonly #deps: AuthorizationDependencies;
   constructor(deps: AuthorizationDependencies) {
@@ -71,22 +69,18 @@ class AuthorizationDesk implements Authorization {
     const payment = await this.#findPayable(session, id);
     const proof = signature === undefined ? undefined : await this.#judge(payment, signature);
     const requirement = await this.#requirement(payment, proof);
-    if (proof === undefined || requirement.reasons.length > 0 || sandboxOutcome(payment) === 'require_mfa') return this.#openChallenge(session, id, proof, requirement.excludedDevice);
+    if (proof === undefined || requirement.reasons.length > 0 || sandboxOutcome(payment) === 'require_mfa') return this.#openChallenge(session, payment, proof, requirement.excludedDevice);
     return { payment: await this.#settle(session, id, proof), challenge: undefined };
   }
 
   async challenge(session: PayerSession, id: string): Promise<Authorized> {
-    await this.#findPayable(session, id);
-    return this.#openChallenge(session, id, undefined, undefined);
+    return this.#openChallenge(session, await this.#findPayable(session, id), undefined, undefined);
   }
 
   async verify(session: PayerSession, id: string, answer: ChallengeAnswer): Promise<Payment> {
     const payment = await this.#findPayable(session, id);
     if (payment.status !== 'mfa_required') throw new AppError('INVALID_STATE_TRANSITION', 'This payment has no challenge: authorize it', { details: { state: payment.status, command: 'verify' } });
-    const proof = await this.#deps.factors.challenges.verify(session.userId, id, answer);
-    // A challenge that no new device's signature led to may be answered by one factor alone: not by a device that is too new for that.
-    if (payment.excludedDevice === undefined && (await this.#requirement(payment, proof)).excludedDevice !== undefined) throw tooNew();
-    return this.#settle(session, id, proof);
+    return this.#settle(session, id, await this.#deps.factors.challenges.verify(session.userId, id, answer));
   }
 
   async cancel(session: PayerSession, id: string): Promise<Payment> {
@@ -137,20 +131,23 @@ class AuthorizationDesk implements Authorization {
 
   async #requirement(payment: Payment, proof: Proof | undefined) {
     const { database, factors } = this.#deps;
-    return factors.challenges.requirementFor(database, { userId: payment.payer, terms: termsOf(payment), deviceId: proof?.deviceId, isFirstToPayee: !(await hasPaid(database, payment)) });
+    return factors.challenges.requirementFor({ userId: payment.payer, terms: termsOf(payment), deviceId: proof?.deviceId, isFirstToPayee: !(await hasPaid(database, payment)) });
   }
 
-  #openChallenge(session: PayerSession, id: string, proof: Proof | undefined, excludedDevice: string | undefined): Promise<Authorized> {
+  async #openChallenge(session: PayerSession, known: Payment, proof: Proof | undefined, newDevice: string | undefined): Promise<Authorized> {
     const { database, factors, record } = this.#deps;
+    // Another challenge is no way around what the first one excluded.
+    const excludedDevice = newDevice ?? known.excludedDevice;
+    const draft = await factors.challenges.draft({ userId: session.userId, terms: termsOf(known), excludedDevice });
+    if (draft === undefined) throw nothingEnrolled();
     return database.inTransaction(async (tx) => {
-      const before = this.#requireWaiting(requireConcerned(await lockPayment(tx, id), session), 'authorize');
+      const before = this.#requireWaiting(requireConcerned(await lockPayment(tx, known.id), session), 'authorize');
+      if ((newDevice ?? before.excludedDevice) !== excludedDevice) throw new AppError('INVALID_STATE_TRANSITION', 'Another challenge was opened meanwhile: ask again', { details: { state: before.status, command: 'authorize' } });
       await proof?.spend(tx);
-      // Another challenge is no way around what the first one excluded.
-      const payment: Payment = { ...before, status: next(before, 'require_mfa'), excludedDevice: excludedDevice ?? before.excludedDevice };
-      const challenge = await factors.challenges.open(tx, { userId: session.userId, terms: termsOf(payment), excludedDevice: payment.excludedDevice });
-      if (challenge === undefined) throw new AppError('DEVICE_NOT_REGISTERED', 'There is no PIN, authenticator or device key of yours to confirm with: register one first', { details: { available_methods: [] } });
+      const payment: Payment = { ...before, status: next(before, 'require_mfa'), excludedDevice };
+      await draft.save(tx);
       await record.move(tx, before, payment, { kind: 'user', id: session.userId });
-      return { payment, challenge };
+      return { payment, challenge: draft.challenge };
     });
   }
 
@@ -165,7 +162,7 @@ class AuthorizationDesk implements Authorization {
     const begin = async (): Promise<Payment> => {
       try {
         await settlement.lookAhead((await findPayment(database, id))!);
-        return await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx))));
+        return await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx), proof.ticket)));
       } catch (error) {
         if (!isRefusal(error)) throw error;
         return database.inTransaction(async (tx) => settlement.fail(tx, await locked(tx), error));

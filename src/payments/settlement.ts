@@ -4,7 +4,7 @@ import type { Clock } from '../kernel/clock.ts';
 import type { AppError } from '../kernel/errors.ts';
 import type { MiniApps } from '../miniapps/index.ts';
 import type { AuditRecord } from '../security/audit/index.ts';
-import type { Moved, Movement, TakeAnswer, Wallet } from '../wallet/index.ts';
+import type { Moved, Movement, MovementProof, TakeAnswer, Wallet } from '../wallet/index.ts';
 import { settlingJob } from './jobs.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { findPayment, lockPayment } from './repo.ts';
@@ -26,7 +26,7 @@ export interface Settlement {
   /** Outside of a transaction, before `pay`. @throws AppError what the wallet would refuse it with, SERVICE_UNAVAILABLE */
   lookAhead(payment: Payment): Promise<unknown>;
   /** The proof is spent: the money goes over, or the payment is `processing` where the wallet answers later. @throws AppError what the wallet throws, PAYMENT_FAILED, INSUFFICIENT_PERMISSIONS */
-  pay(tx: Transaction, payment: Payment): Promise<{ readonly payment: Payment; readonly moved: Moved }>;
+  pay(tx: Transaction, payment: Payment, proof: MovementProof | undefined): Promise<{ readonly payment: Payment; readonly moved: Moved }>;
   /** After the commit of `pay`: the payment as it stands once the wallet has had its time. */
   finish(paid: { readonly payment: Payment; readonly moved: Moved }): Promise<Payment>;
   /** Ends a payment that the wallet refused. */
@@ -65,14 +65,15 @@ export function createSettlement({ database, clock, queue, wallet, miniapps, rec
     return failed;
   };
 
-  const pay: Settlement['pay'] = async (tx, payment) => {
+  const pay: Settlement['pay'] = async (tx, payment, proof) => {
     const by = { kind: 'user', id: payment.payer };
     // One that was suspended since is not paid any more.
     if (!payment.sandbox && (await miniapps.find(payment.miniappId, tx))?.status !== 'active') throw notPaid();
     const outcome = sandboxOutcome(payment);
     requireSandboxFunds(outcome);
     const later = outcome === 'answer_later';
-    const moved = await (later ? wallet.hold(tx, movementOf(payment)) : wallet.transfer(tx, movementOf(payment)));
+    const movement = { ...movementOf(payment), proof };
+    const moved = await (later ? wallet.hold(tx, movement) : wallet.transfer(tx, movement));
     if (moved.settled && !later) return { payment: await complete(tx, payment, { ...payment, status: next(payment, 'authorize', 'process', 'complete'), txnId: moved.txnId }, by), moved };
     const processing: Payment = { ...payment, status: next(payment, 'authorize', 'process'), txnId: moved.settled ? moved.txnId : undefined, byService: !moved.settled };
     await record.move(tx, payment, processing, by);

@@ -8,7 +8,7 @@ import { exponentOf, type Money } from '../kernel/money.ts';
 import type { RoomEvents, SharedRooms } from '../matrix/port.ts';
 import type { Notices } from '../notices/index.ts';
 import type { AuditRecord, RecordAudit } from '../security/audit/index.ts';
-import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type Moved, type ReleaseOutcome, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
+import { mfaRequired, refusalOf, requireProof, type ActivationNotice, type Moved, type MovementProof, type ReleaseOutcome, type TakeAnswer, type TermsProof, type Wallet } from '../wallet/index.ts';
 import { statusEvents, transferEvents, transferNotices } from './events.ts';
 import { expiryJob, expiryJobKind } from './jobs.ts';
 import { transferMachine, type TransferCommand, type TransferStatus } from './machine.ts';
@@ -156,7 +156,7 @@ class TransferDesk implements Transfers {
         const transfer = requireRole(await lockTransfer(tx, id), payer, 'payer');
         const status = onceConfirmed(transfer, clock.now());
         await proof.spend(tx);
-        return this.#settleTerms(tx, transfer, status);
+        return this.#settleTerms(tx, transfer, status, proof.ticket);
       }),
     );
   }
@@ -218,10 +218,10 @@ class TransferDesk implements Transfers {
   };
 
   /** The proof is spent: the money goes over or is held, and both hear of it; or a wallet service is told to do it. */
-  async #settleTerms(tx: Transaction, transfer: Transfer, status: TransferStatus): Promise<Begun> {
+  async #settleTerms(tx: Transaction, transfer: Transfer, status: TransferStatus, proof: MovementProof | undefined): Promise<Begun> {
     const { wallet, clock } = this.#deps;
     const { payer, payee, amountMinor, currency, note, roomId } = transfer;
-    const movement = { from: { user: payer }, to: { user: payee }, amountMinor, currency, code: 'p2p' as const, ref: transfer.id, note, roomId };
+    const movement = { from: { user: payer }, to: { user: payee }, amountMinor, currency, code: 'p2p' as const, ref: transfer.id, note, roomId, proof };
     const moved = await (status === 'pending_recipient_acceptance' ? wallet.hold(tx, movement) : wallet.transfer(tx, movement));
     if (moved.settled) return { transfer: await this.#confirmed(tx, transfer, { ...transfer, status, txnId: moved.txnId }), moved };
     const processing: Transfer = { ...transfer, status: next(transfer, 'process', clock.now()), nextStatus: status, byService: true, expiresAt: undefined };

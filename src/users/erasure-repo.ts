@@ -29,6 +29,7 @@ const deleted: readonly (readonly [table: string, where: string])[] = [
   ['mfa_pin', 'user_id = ?'],
   ['mfa_attempt', 'user_id = ?'],
   ['mfa_user', 'user_id = ?'],
+  ['mfa_told_change', 'user_id = ?'],
   ['matrix_grant', 'user_id = ?'],
   ['idempotency_key', 'user_id = ?'],
   ['suspension', 'user_id = ?'],

@@ -4,6 +4,7 @@ import { AppError } from '../kernel/errors.ts';
 import { asUserId, sha256Hex } from '../kernel/ids.ts';
 import { canonicalJson } from '../kernel/json.ts';
 import { isRefusal, movementFromWire, refusalOnWire, settledId, type Movement, type Wallet, type WireInstruction, type WireTerms } from '../wallet/index.ts';
+import type { Proofs } from './proofs.ts';
 import { claimMovement, findOutcome, insertOutcome, type Outcome } from './repo.ts';
 
 export interface Movements {
@@ -27,8 +28,9 @@ function readMovement(terms: WireTerms): Movement {
 /** Users whom the movement concerned. */
 export const usersIn = (instruction: WireInstruction) => ('hold' in instruction ? [] : [instruction.from, instruction.to].flatMap((party) => ('user_id' in party ? [asUserId(party.user_id)] : [])));
 
-export function createMovements({ database, clock, wallet }: { readonly database: Database; readonly clock: Clock; readonly wallet: Wallet }): Movements {
-  const act = async (tx: Transaction, instruction: WireInstruction): Promise<string> => {
+export function createMovements({ database, clock, wallet, proofs }: { readonly database: Database; readonly clock: Clock; readonly wallet: Wallet; readonly proofs: Proofs }): Movements {
+  const act = async (tx: Transaction, key: string, instruction: WireInstruction): Promise<string> => {
+    await proofs.spend(tx, key, instruction);
     if (!('hold' in instruction)) return settledId(await wallet[instruction.kind](tx, readMovement(instruction)));
     const hold = await findOutcome(tx, instruction.hold);
     if (hold?.kind !== 'hold' || hold.txnId === undefined) throw noHold(instruction.hold);
@@ -53,7 +55,7 @@ export function createMovements({ database, clock, wallet }: { readonly database
       const termsHash = sha256Hex(canonicalJson(instruction));
       const { kind } = instruction;
       try {
-        return await once(key, termsHash, async (tx) => ({ kind, status: 'done', txnId: await act(tx, instruction), refusal: undefined }));
+        return await once(key, termsHash, async (tx) => ({ kind, status: 'done', txnId: await act(tx, key, instruction), refusal: undefined }));
       } catch (error) {
         if (!isRefusal(error)) throw error;
         // The refusal undid its transaction: it is written by one of its own, unless the key has come to an outcome meanwhile.

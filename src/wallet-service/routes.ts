@@ -1,18 +1,17 @@
 import express, { type Express, type RequestHandler } from 'express';
-import type { Database } from '../database/index.ts';
 import { answer, apiRouter, errorHandler, loadContract, type ApiAnswer, type ApiRequest, type Routes } from '../http/index.ts';
-import { isoTime, type Clock } from '../kernel/clock.ts';
+import { isoTime } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { equalSecrets, isUserId, newId, type UserId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { readAmount, readCurrency, type Currency, type Money } from '../kernel/money.ts';
+import type { Method, OwnMfa } from '../mfa/index.ts';
 import { accountOnWire, createAccounts, createHistory, createWallet, isRefusal, limitsOnWire, readUserId, refusalOnWire, reserveWalletId, type Accounts, type History, type HistoryEntry, type LevelTable, type Standing, type Wallet, type WireInstruction, type WireMovement, type WireRefusal, type WireTransaction } from '../wallet/index.ts';
+import { createFactors, type FactorsDependencies } from './factors.ts';
 import { createMovements, usersIn, type Movements } from './movements.ts';
 import type { Outcome } from './repo.ts';
 
-export interface WalletServiceDependencies {
-  readonly database: Database;
-  readonly clock: Clock;
+export interface WalletServiceDependencies extends FactorsDependencies {
   readonly log: Log;
   /** What every request has to present. */
   readonly apiKey: string;
@@ -20,6 +19,8 @@ export interface WalletServiceDependencies {
   readonly defaultCurrency: Currency;
   /** Whether recipients have to accept what is sent. */
   readonly needsAcceptance: (money: Money) => boolean;
+  /** Of the usual limits, for a while after a factor was changed: 0 to 1. */
+  readonly loweredShare: number;
   /** Tests set this: an answer that schema/wallet-service.yaml does not allow becomes an error. */
   readonly checkResponses: boolean;
 }
@@ -29,6 +30,7 @@ interface Parts extends WalletServiceDependencies {
   readonly accounts: Accounts;
   readonly history: History;
   readonly movements: Movements;
+  readonly mfa: OwnMfa;
 }
 
 const who = (request: ApiRequest): UserId => readUserId(request.path.user_id, 'user_id');
@@ -99,10 +101,16 @@ function moneyIn(request: ApiRequest): Money {
   return { amountMinor: readAmount(amount, currency, 'amount'), currency };
 }
 
+/** As section 7.2.1 spells them. */
+const policyNames: Readonly<Record<Method, string>> = { biometric: 'biometric', transaction_pin: 'pin', totp: 'otp' };
+
 function standingRoutes(parts: Parts): Routes {
-  const { wallet, accounts, needsAcceptance } = parts;
+  const { wallet, accounts, needsAcceptance, mfa } = parts;
   return {
-    getAuthPolicy: (request) => answer({ available_methods: [], recipient_acceptance_required: needsAcceptance(moneyIn(request)), auth_upgrade_required: false }),
+    getAuthPolicy: async (request) => {
+      const methods = (await mfa.methodsOf(who(request))).map((method) => policyNames[method]);
+      return answer({ available_methods: methods, ...(methods[0] === undefined ? {} : { recommended_method: methods[0] }), recipient_acceptance_required: needsAcceptance(moneyIn(request)), auth_upgrade_required: false });
+    },
     getEligibility: async (request) => {
       const [userId, money] = [who(request), moneyIn(request)];
       const [account, reason] = [await wallet.find(userId), await objection(parts, userId, money)];
@@ -177,8 +185,9 @@ const nobody = (): Promise<never> => Promise.reject(new AppError('INVALID_TOKEN'
 /** The embedded ledger behind `schema/wallet-service.yaml`. */
 export function createWalletService(deps: WalletServiceDependencies): Express {
   const { database, clock, log, apiKey } = deps;
-  const wallet = createWallet(deps);
-  const parts: Parts = { ...deps, wallet, accounts: createAccounts({ ...deps, wallet, record: () => Promise.resolve() }), history: createHistory(database), movements: createMovements({ ...deps, wallet }) };
+  const { mfa, proofs, routes: factorRoutes } = createFactors(deps);
+  const wallet = createWallet({ ...deps, limitShareOf: async (userId, db) => ((await mfa.loweredLimitsUntil(userId, db)) === undefined ? 1 : deps.loweredShare) });
+  const parts: Parts = { ...deps, mfa, wallet, accounts: createAccounts({ ...deps, wallet, record: () => Promise.resolve() }), history: createHistory(database), movements: createMovements({ ...deps, wallet, proofs }) };
   const contract = loadContract(new URL('../../schema/wallet-service.yaml', import.meta.url));
   // Who calls was looked at in front of all operations.
   const operations = contract.operations.map((operation) => ({ ...operation, access: [] }));
@@ -186,7 +195,7 @@ export function createWalletService(deps: WalletServiceDependencies): Express {
   const http = express();
   http.disable('x-powered-by').disable('etag');
   http.use(keyHolder(apiKey));
-  http.use(apiRouter({ contract: { ...contract, operations }, routes: { ...accountRoutes(parts), ...standingRoutes(parts), ...moneyRoutes(parts) }, authenticators, bodyLimitBytes, checkResponses: deps.checkResponses, onPrivileged: () => Promise.resolve() }));
+  http.use(apiRouter({ contract: { ...contract, operations }, routes: { ...accountRoutes(parts), ...standingRoutes(parts), ...moneyRoutes(parts), ...factorRoutes }, authenticators, bodyLimitBytes, checkResponses: deps.checkResponses, onPrivileged: () => Promise.resolve() }));
   http.use((_req, _res, next) => next(new AppError('NOT_FOUND', 'No such endpoint')));
   http.use(errorHandler(log, clock));
   return http;

@@ -1,5 +1,5 @@
 export { activationPage } from './activation-page.ts';
-export type { Foresight, Moved, Movement, MovementCode, Party, ReleaseOutcome, TakeAnswer, UserStatus, Wallet, WalletAnswer, WalletRecord } from './port.ts';
+export type { Foresight, Moved, Movement, MovementCode, MovementProof, Party, ReleaseOutcome, TakeAnswer, UserStatus, Wallet, WalletAnswer, WalletRecord } from './port.ts';
 export { settledId, statusOf } from './port.ts';
 export { createWallet, type WalletDependencies } from './wallet.ts';
 export { createWalletAdministration, type RecordWalletChange, type WalletAdministration } from './administration.ts';

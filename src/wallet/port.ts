@@ -32,6 +32,13 @@ export type Party = { readonly user: UserId } | { readonly miniapp: MiniAppId } 
 /** What a movement is for. Each has its words in the history of those whom it concerns. */
 export type MovementCode = 'deposit' | 'p2p' | 'gift' | 'gift_share' | 'gift_return' | 'payment' | 'refund' | 'funding' | 'withdrawal';
 
+/** A proof as a wallet service knows it. */
+export interface MovementProof {
+  readonly proofId: string;
+  /** What the user confirmed, where the movement itself can't say it: of a gift. */
+  readonly proven?: { readonly id: string; readonly recipient: string };
+}
+
 export interface Movement extends Money {
   readonly from: Party;
   readonly to: Party;
@@ -44,6 +51,8 @@ export interface Movement extends Money {
   readonly shownFrom?: UserId | undefined;
   /** What it gives back, of a refund: the transaction id of that payment. It counts no longer towards the limits of the day on which it was made. */
   readonly undoes?: string | undefined;
+  /** Where a wallet service judged it: the user's proof, which it spends with this movement. */
+  readonly proof?: MovementProof | undefined;
 }
 
 export type ReleaseOutcome = 'cancelled' | 'rejected' | 'expired';

@@ -2,6 +2,7 @@ import type { Transaction } from '../database/index.ts';
 import { AppError } from '../kernel/errors.ts';
 import type { UserId } from '../kernel/ids.ts';
 import type { Money } from '../kernel/money.ts';
+import type { MovementProof } from './port.ts';
 
 /** What money a proof is for: as stored, never as a client repeats it (decisions D6, D20). */
 export interface MoneyTerms extends Money {
@@ -19,6 +20,8 @@ export interface ActionProofTerms {
 
 /** A proof that was judged good. Nothing has come of it until it is spent, in the transaction of what it allows. */
 export interface JudgedProof {
+  /** Where a wallet service judged it: the movement that it allows has to carry this. */
+  readonly ticket?: MovementProof;
   /** @throws AppError when somebody was faster with the same proof */
   spend(tx: Transaction): Promise<void>;
 }

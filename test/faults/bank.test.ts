@@ -19,6 +19,7 @@ import { eventually } from '../support/eventually.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { tmcpJson, tmcpPrints } from '../support/tmcp.ts';
+import { proofOf } from '../http/wallet/fake-proofs.ts';
 import { BankClient, newLedger, type ClientOptions, type Ledger } from './bank/client.ts';
 import { startBankHomeserver, type BankHomeserver } from './bank/homeserver.ts';
 
@@ -150,7 +151,7 @@ onBothDatabases('the bank under kill -9', (databases) => {
     let over = false;
     const shared: Pick<ClientOptions, 'urls' | 'roomId' | 'ledger' | 'gifts' | 'waiting' | 'isOver'> = { urls: servers.map(({ url }) => url), roomId: homeserver.roomId, ledger, gifts: [], waiting: [], isOver: () => over };
     const clients = await Promise.all(
-      PEOPLE.map(async (name) => new BankClient({ ...shared, me: userOf(name), others: PEOPLE.filter((other) => other !== name).map(userOf), ...(await customer(name)) })),
+      PEOPLE.map(async (name) => new BankClient({ ...shared, prove: proofOf, me: userOf(name), others: PEOPLE.filter((other) => other !== name).map(userOf), ...(await customer(name)) })),
     );
     const running = Promise.all(clients.map((client) => client.run()));
     let kills = 0;

@@ -9,7 +9,7 @@ import { auditPayments } from '../../src/payments/index.ts';
 import { auditTransfers } from '../../src/transfers/index.ts';
 import { auditLedger, createWallet, createWalletAdministration, totalsOf } from '../../src/wallet/index.ts';
 import { newEcKey } from '../http/mfa/device-key.ts';
-import { appToken, newShop } from '../http/payments/support.ts';
+import { appToken, newShop, signatureOver } from '../http/payments/support.ts';
 import { limits, usd } from '../wallet/support.ts';
 import { call, firstPartyToken } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
@@ -36,7 +36,7 @@ describe('the server and a wallet service, each under kill -9', () => {
   const ledger = newLedger();
 
   const open = (url: string): Database => openDatabase({ url, poolSize: 4, busyTimeoutMs: 10_000, lockTimeoutMs: 10_000 });
-  const policy = { TMCP_TRANSFERS_RECIPIENT_ACCEPTANCE: 'above', TMCP_TRANSFERS_ACCEPTANCE_ABOVE: '5' };
+  const policy = { TMCP_TRANSFERS_RECIPIENT_ACCEPTANCE: 'above', TMCP_TRANSFERS_ACCEPTANCE_ABOVE: '5', TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false', TMCP_MFA_REQUIRE_FOR_NEW_DEVICE: 'false', TMCP_MFA_LOWERED_LIMITS_PERCENT: '100' };
 
   before(async function () {
     this.timeout(60_000);
@@ -56,9 +56,6 @@ describe('the server and a wallet service, each under kill -9', () => {
         TMCP_TRANSFERS_ACCEPTANCE_SECONDS: '3',
         TMCP_GIFTS_LIFETIME_SECONDS: '3',
         TMCP_PAYMENTS_AUTHORIZE_SECONDS: '3',
-        TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false',
-        TMCP_MFA_REQUIRE_FOR_NEW_DEVICE: 'false',
-        TMCP_MFA_LOWERED_LIMITS_PERCENT: '100',
         TMCP_WALLET_ADAPTER: 'remote',
         TMCP_WALLET_REMOTE_URL: service.url,
         TMCP_WALLET_REMOTE_API_KEY: apiKey,
@@ -102,7 +99,8 @@ describe('the server and a wallet service, each under kill -9', () => {
       const [token, key, deviceId] = [await firstPartyToken(server.url, who.matrixToken, 'tmcp_p2p'), newEcKey(), `device_${name}`];
       const session = await appToken(server, who, shop, { miniapp_context: JSON.stringify({ room_id: homeserver.roomId }) });
       expect((await call(server.url, 'POST', '/wallet/v1/devices/register', { token, body: { device_id: deviceId, public_key: key.publicKey } })).status).to.equal(201);
-      clients.push(new BankClient({ ...shared, me: userOf(name), others: PEOPLE.filter((other) => other !== name).map(userOf), token, outside: undefined, till: { appToken: session, key, deviceId, merchant: shop.basic.authorization! } }));
+      const prove: ClientOptions['prove'] = ({ id, amountMinor }, n = 0) => ({ method: 'biometric', proof: signatureOver({ clock: { now: () => Date.now() } }, { key, deviceId }, id, amountMinor, { offMs: -n * 1000 }) });
+      clients.push(new BankClient({ ...shared, prove, me: userOf(name), others: PEOPLE.filter((other) => other !== name).map(userOf), token, outside: undefined, till: { appToken: session, key, deviceId, merchant: shop.basic.authorization! } }));
     }
     const running = Promise.all(clients.map((client) => client.run()));
     const kills = { server: 0, service: 0 };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { buildApp, type App, type AppDependencies } from '../../src/app.ts';
 import { loadConfig, loadRegistration, type Config } from '../../src/config/index.ts';
 import { openDatabase, migrate, type Database } from '../../src/database/index.ts';
+import { mfaOptionsOf } from '../../src/factors.ts';
 import { createListener } from '../../src/http/index.ts';
 import { exponentOf, type Money } from '../../src/kernel/money.ts';
 import { levelsOf } from '../../src/wallet/index.ts';
@@ -35,7 +36,8 @@ export interface WholeServer {
   /** For another server over the same database and key ring: pass it to `startWholeServer`. */
   readonly shared: SharedState;
   readonly keyRingPath: string;
-  close(): Promise<void>;
+  /** `keepWalletService`: for another server, which uses it on. */
+  close(options?: { readonly keepWalletService?: boolean }): Promise<void>;
 }
 
 export interface SharedState {
@@ -48,10 +50,11 @@ export interface SharedState {
 const dayMs = 24 * 60 * 60_000;
 
 /** A wallet service with the policy that the configuration has for the embedded ledger. */
-function serviceFor({ wallet, transfers }: Config, databaseUrl: string, clock: TestClock, port: number): Promise<WalletService> {
+function serviceFor(config: Config, databaseUrl: string, clock: TestClock, port: number, requireProofs: boolean): Promise<WalletService> {
+  const { wallet, transfers, mfa } = config;
   const { recipient_acceptance: acceptance, acceptance_above: above } = transfers;
   const needsAcceptance = ({ amountMinor, currency }: Money): boolean => acceptance === 'always' || (acceptance === 'above' && amountMinor > above * 10 ** exponentOf(currency));
-  return startWalletService({ databaseUrl, clock, port, levels: levelsOf(wallet), needsAcceptance });
+  return startWalletService({ databaseUrl, clock, port, levels: levelsOf(wallet), needsAcceptance, requireProofs, factors: mfaOptionsOf(config), loweredShare: mfa.lowered_limits_percent / 100 });
 }
 
 export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs' | 'provider' | 'log' | 'tracer'>> = {}, beside?: SharedState): Promise<WholeServer> {
@@ -79,7 +82,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     },
   });
   const clock = beside?.clock ?? new TestClock();
-  const ownService = walletPort === undefined || beside !== undefined ? undefined : await serviceFor(config, await databases.createUrl(), clock, walletPort);
+  const ownService = walletPort === undefined || beside !== undefined ? undefined : await serviceFor(config, await databases.createUrl(), clock, walletPort, parts.proofs === undefined);
   const walletService = beside?.walletService ?? ownService;
   const log = recordingLog();
   const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });
@@ -109,14 +112,14 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     adminToken: token,
     keyRingPath,
     shared: { databaseUrl, keyRingPath, clock, walletService },
-    async close() {
+    async close({ keepWalletService = false } = {}) {
       server.closeAllConnections();
       server.close();
       await app.stop();
       await homeserver.close();
       await identity.close();
       await database.close();
-      await ownService?.close();
+      if (!keepWalletService) await ownService?.close();
     },
   };
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Config } from '../../config/index.ts';
 import type { Database } from '../../database/index.ts';
-import type { Log } from '../../kernel/log.ts';
 import type { RingPlace } from '../../security/key-ring.ts';
+import { quietLog } from '../../kernel/log.ts';
 import { commandLine, commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
@@ -38,7 +38,6 @@ async function list({ json }: { json?: true }, command: Command): Promise<void> 
   );
 }
 
-const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet };
 
 /** The configured ring, which must be the one that the database was sealed with. */
 async function requireRing(config: Config, database: Database): Promise<RingPlace> {
@@ -63,7 +62,7 @@ async function rotate({ storage, release }: { storage?: true; release?: true }, 
   const longestTokenMs = Math.max(access_token_seconds, first_party_access_token_seconds, client_token_seconds, privileged_token_seconds, config.developers.access_token_seconds) * 1000;
   const kid = await withCurrentDatabase(config, async (database) => {
     const keyRing = await openKeyRing({ ...(await requireRing(config, database)), clock });
-    const rotated = await createSigningKeys({ database, clock, keyRing, log: quiet, longestTokenMs }).rotate();
+    const rotated = await createSigningKeys({ database, clock, keyRing, log: quietLog, longestTokenMs }).rotate();
     const record = await commandLineAudit();
     await database.inTransaction((tx) => record(tx, { actor: commandLine, action: 'signing_key.rotated', target: { kind: 'signing_key', id: rotated } }));
     return rotated;

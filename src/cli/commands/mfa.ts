@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { MfaAdministration } from '../../mfa/index.ts';
+import { quietLog } from '../../kernel/log.ts';
 import { commandLineAudit } from '../audit.ts';
 import { withCurrentDatabase } from '../database.ts';
 import { CommandFailed } from '../failure.ts';
@@ -11,12 +12,19 @@ async function administering<T>(command: Command, work: (administration: MfaAdmi
   const { createJobQueue } = await import('../../jobs/index.ts');
   const { systemClock: clock } = await import('../../kernel/clock.ts');
   const { createRoomEvents } = await import('../../matrix/index.ts');
-  const { createMfaAdministration } = await import('../../mfa/index.ts');
+  const { buildMfaAdministration } = await import('../../factors.ts');
+  const { callWalletService } = await import('../../wallet-adapter.ts');
   const audit = await commandLineAudit();
   const config = loadConfig({ file: configFileOf(command), ignoreRegistration: true });
-  return withCurrentDatabase(config, (database) =>
-    work(createMfaAdministration({ database, clock, events: createRoomEvents(createJobQueue(clock)), audit, loweredLimitsMs: config.mfa.lowered_limits_seconds * 1000 })),
-  );
+  const calls = callWalletService({ config, clock, log: quietLog, observer: () => ({ onWalletCall: () => {} }) });
+  const queue = createJobQueue(clock);
+  try {
+    return await withCurrentDatabase(config, (database) =>
+      work(buildMfaAdministration({ config, database, clock, log: quietLog, queue, events: createRoomEvents(queue), audit, askFactors: calls === undefined ? undefined : (request) => calls.client.factors(request) })),
+    );
+  } finally {
+    await calls?.close();
+  }
 }
 
 async function userOf(text: string) {

@@ -21,6 +21,7 @@ import * as matrixGrants from './0021-matrix-grants.ts';
 import * as remoteWallet from './0022-remote-wallet.ts';
 import * as externalAccounts from './0023-external-accounts.ts';
 import * as analytics from './0024-analytics.ts';
+import * as remoteMfa from './0028-remote-mfa.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -50,4 +51,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0022-remote-wallet': remoteWallet,
   '0023-external-accounts': externalAccounts,
   '0024-analytics': analytics,
+  '0028-remote-mfa': remoteMfa,
 };

@@ -9,7 +9,7 @@ import { CallBreaker, ServiceFailed, unavailable, type BreakerOptions, type Brea
 import type { WireAccount, WireEligibility, WireInstruction, WireMovement, WirePolicy, WireStanding, WireTransaction, WireVerification } from './wire.ts';
 
 /** Kinds of calls, each with a circuit breaker of its own (specification section 7.7.4). */
-export const callKinds = ['wallet_payments', 'wallet_balance', 'wallet_accounts'] as const;
+export const callKinds = ['wallet_payments', 'wallet_balance', 'wallet_accounts', 'wallet_mfa'] as const;
 export type CallKind = (typeof callKinds)[number];
 export type CallOutcome = 'answered' | 'refused' | 'failed' | 'not_let_through';
 
@@ -41,6 +41,15 @@ interface Call {
   readonly method: 'GET' | 'POST' | 'PUT';
   readonly path: string;
   readonly body?: object;
+  /** `Idempotency-Key` */
+  readonly key?: string;
+}
+
+/** `error` of an answer that is none. */
+export interface WireProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: Readonly<Record<string, unknown>> | readonly { readonly field: string; readonly problem: string }[];
 }
 
 interface Answer {
@@ -74,12 +83,12 @@ export class WalletServiceClient {
   constructor(deps: ClientDependencies) {
     this.#deps = deps;
     const breakerOf = (kind: CallKind): CallBreaker => new CallBreaker(deps.clock, deps.options.breaker, (state: BreakerState) => deps.log.warn({ breaker: kind, state }, 'circuit breaker of the wallet service changed'));
-    this.#breakers = { wallet_payments: breakerOf('wallet_payments'), wallet_balance: breakerOf('wallet_balance'), wallet_accounts: breakerOf('wallet_accounts') };
+    this.#breakers = { wallet_payments: breakerOf('wallet_payments'), wallet_balance: breakerOf('wallet_balance'), wallet_accounts: breakerOf('wallet_accounts'), wallet_mfa: breakerOf('wallet_mfa') };
   }
 
   reports(): Readonly<Record<CallKind, BreakerReport>> {
-    const { wallet_payments, wallet_balance, wallet_accounts } = this.#breakers;
-    return { wallet_payments: wallet_payments.report(), wallet_balance: wallet_balance.report(), wallet_accounts: wallet_accounts.report() };
+    const { wallet_payments, wallet_balance, wallet_accounts, wallet_mfa } = this.#breakers;
+    return { wallet_payments: wallet_payments.report(), wallet_balance: wallet_balance.report(), wallet_accounts: wallet_accounts.report(), wallet_mfa: wallet_mfa.report() };
   }
 
   /** Before money is promised. @throws AppError SERVICE_UNAVAILABLE while no movement would be let through */
@@ -132,6 +141,17 @@ export class WalletServiceClient {
     return this.#ask({ kind: 'wallet_payments', method: 'PUT', path: `/internal/movements/${encodeURIComponent(key)}`, body: instruction });
   }
 
+  /** Second factors, under `/internal/mfa`: what the service answers, or says no with. `key` names what must have its effect once. */
+  async factors(request: { readonly method: 'GET' | 'POST'; readonly path: string; readonly body?: object; readonly key?: string }): Promise<{ readonly body: object } | { readonly refusal: WireProblem }> {
+    const { status, body } = await this.#call({ kind: 'wallet_mfa', ...request });
+    const problem = (body as { error?: WireProblem } | undefined)?.error;
+    if (status === 422 && problem !== undefined) return { refusal: problem };
+    // The first request with this key still runs, in another process of the service.
+    if (status === 409 && problem?.code === 'REQUEST_IN_PROGRESS') throw unavailable(this.#breakers.wallet_mfa.state, retryMs);
+    if (status !== 200 || typeof body !== 'object' || body === null) throw new UnexpectedAnswer(`the wallet service answered ${request.method} ${request.path.split('?')[0]!} with ${status}`);
+    return { body };
+  }
+
   async #ask<T>(call: Call): Promise<T> {
     const { status, body } = await this.#call(call);
     if (status !== 200 || typeof body !== 'object' || body === null) throw new UnexpectedAnswer(`the wallet service answered ${call.method} ${call.path.split('?')[0]!} with ${status}`);
@@ -172,12 +192,12 @@ export class WalletServiceClient {
     }
   }
 
-  async #send({ method, path, body }: Call): Promise<Answer> {
+  async #send({ method, path, body, key }: Call): Promise<Answer> {
     const { connections, options } = this.#deps;
     try {
       const answer = await boundedRequest(connections, new URL(`${options.url}${path}`), {
         method,
-        headers: { authorization: `Bearer ${options.apiKey}`, accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: { authorization: `Bearer ${options.apiKey}`, accept: 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         timeoutMs: options.timeoutMs,
         maxBytes,

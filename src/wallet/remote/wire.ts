@@ -33,6 +33,8 @@ export interface WireTerms {
   readonly room_id?: string;
   readonly shown_from?: string;
   readonly undoes?: string;
+  readonly proof_id?: string;
+  readonly proven?: { readonly id: string; readonly payee: string };
 }
 
 export interface WireEnding {
@@ -135,7 +137,7 @@ function partyFromWire(party: WireParty): Party {
   return 'miniapp_id' in party ? { miniapp: asMiniAppId(party.miniapp_id) } : { gift: party.escrow };
 }
 
-export const termsOnWire = (kind: WireTerms['kind'], { from, to, amountMinor, currency, code, ref, note, roomId, shownFrom, undoes }: Movement): WireTerms => ({
+export const termsOnWire = (kind: WireTerms['kind'], { from, to, amountMinor, currency, code, ref, note, roomId, shownFrom, undoes, proof }: Movement): WireTerms => ({
   kind,
   from: partyOnWire(from),
   to: partyOnWire(to),
@@ -147,6 +149,8 @@ export const termsOnWire = (kind: WireTerms['kind'], { from, to, amountMinor, cu
   ...(roomId === undefined ? {} : { room_id: roomId }),
   ...(shownFrom === undefined ? {} : { shown_from: shownFrom }),
   ...(undoes === undefined ? {} : { undoes }),
+  ...(proof === undefined ? {} : { proof_id: proof.proofId }),
+  ...(proof?.proven === undefined || !('gift' in to) ? {} : { proven: { id: proof.proven.id, payee: proof.proven.recipient } }),
 });
 
 /** Throws a TypeError for ids that are none. */

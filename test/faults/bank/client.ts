@@ -2,7 +2,6 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DeviceKey } from '../../http/mfa/device-key.ts';
 import { signatureOver } from '../../http/payments/support.ts';
-import { proofOf } from '../../http/wallet/fake-proofs.ts';
 
 export interface Reply {
   readonly status: number;
@@ -49,6 +48,8 @@ export interface ClientOptions {
   readonly isOver: () => boolean;
   /** This person's account outside, and how an administrator lets large sums go; undefined where a wallet service keeps the money. */
   readonly outside: { readonly account: string; readonly adminToken: string } | undefined;
+  /** The `auth_proof` of a confirmation; `n` makes another one over the same terms. */
+  readonly prove: (terms: { readonly id: string; readonly amountMinor: number; readonly recipient: string }, n?: number) => object;
   /** How this person pays: a session with the shop, and a registered device. The shop's own credentials are for refunds. */
   readonly till: { readonly appToken: string; readonly key: DeviceKey; readonly deviceId: string; readonly merchant: string };
 }
@@ -116,7 +117,7 @@ export class BankClient {
     const { status, body } = await this.#keyed('/wallet/v1/p2p/initiate', `t${(serial += 1)}`, { recipient: payee, amount: amountMinor / 100, currency: 'USD', room_id: roomId });
     if (status !== 200) return;
     const id = body.transfer_id as string;
-    const confirmations = await Promise.all(Array.from({ length: chance(20) ? 2 : 1 }, (_, n) => this.#post(`/wallet/v1/p2p/${id}/confirm`, { auth_proof: proofOf({ id, amountMinor, recipient: payee }, n) })));
+    const confirmations = await Promise.all(Array.from({ length: chance(20) ? 2 : 1 }, (_, n) => this.#post(`/wallet/v1/p2p/${id}/confirm`, { auth_proof: this.#options.prove({ id, amountMinor, recipient: payee }, n) })));
     for (const reply of confirmations) if (reply.status === 200) ledger.confirmed.add(id);
     if (confirmations.some((reply) => reply.body.status === 'pending_recipient_acceptance')) waiting.push({ id, payer: me, payee });
   }
@@ -132,7 +133,7 @@ export class BankClient {
       currency: 'USD',
       count,
       distribution: pick(['random', 'equal']),
-      auth_proof: proofOf({ id: key, amountMinor, recipient: roomId }),
+      auth_proof: this.#options.prove({ id: key, amountMinor, recipient: roomId }),
     });
     if (status !== 200) return;
     ledger.confirmed.add(body.gift_id as string);
@@ -158,11 +159,11 @@ export class BankClient {
 
   /** Money in or out. Some of it the provider refuses or answers later, and some needs an administrator, who may come too late. */
   async #outside(): Promise<void> {
-    const { ledger, outside } = this.#options;
+    const { ledger, outside, prove } = this.#options;
     if (outside === undefined) return this.#transfer();
     const { account, adminToken } = outside;
     const [key, amountMinor] = [`x${(serial += 1)}`, chance(25) ? pick([2001, 2002]) : randomInt(1, 900)];
-    const order = { external_account_id: account, amount: amountMinor / 100, currency: 'USD', auth_proof: proofOf({ id: key, amountMinor, recipient: account }) };
+    const order = { external_account_id: account, amount: amountMinor / 100, currency: 'USD', auth_proof: prove({ id: key, amountMinor, recipient: account }) };
     const isFunding = chance(50);
     const { status, body } = await this.#keyed(isFunding ? '/wallet/v1/external/fund' : '/wallet/v1/withdrawals', key, order);
     if (status !== 200) return;

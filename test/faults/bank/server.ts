@@ -9,8 +9,8 @@ import { openKeyRing } from '../../../src/security/key-ring.ts';
 import { fakeProofs } from '../../http/wallet/fake-proofs.ts';
 
 /**
- * The whole server as a process of its own, as `tmcp start` makes it, but for the factors: everybody has one here, and a proof is
- * a text that names the terms.
+ * The whole server as a process of its own, as `tmcp start` makes it, but for the factors with the embedded ledger: everybody has
+ * one there, and a proof is a text that names the terms.
  */
 const config = loadConfig({});
 const registration = loadRegistration(config.homeserver.registration);
@@ -25,6 +25,6 @@ const homeserver = new BridgeHomeserver({
 });
 const proofs = fakeProofs();
 proofs.enrolled.has = () => true;
-const app = buildApp({ config, registration, database, clock: systemClock, log: createLog(config.log), keyRing, homeserver, version: 'bank', proofs });
+const app = buildApp({ config, registration, database, clock: systemClock, log: createLog(config.log), keyRing, homeserver, version: 'bank', ...(config.wallet.adapter === 'ledger' ? { proofs } : {}) });
 createServer(app.http).listen(config.server.port, config.server.host);
 await app.start();

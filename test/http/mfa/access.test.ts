@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { call, exchange, firstPartyToken } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { newUser, tokenWithoutPay, type TestUser } from './support.ts';
 
-onBothDatabases('second factors let in only the wallet of the user', (databases) => {
+onEveryWallet('second factors let in only the wallet of the user', (databases) => {
   let server: WholeServer;
   let user: TestUser;
   let refused: { readonly name: string; readonly token: string | undefined; readonly outcome: [number, string] }[];

@@ -3,7 +3,7 @@ import { asUserId } from '../../../src/kernel/ids.ts';
 import { createJobQueue } from '../../../src/jobs/index.ts';
 import { createRoomEvents } from '../../../src/matrix/index.ts';
 import { createAuditRecorder } from '../../../src/security/audit/index.ts';
-import { createMfaAdministration, type MfaAdministration } from '../../../src/mfa/index.ts';
+import { announceToUser, createMfaAdministration, type MfaAdministration } from '../../../src/mfa/index.ts';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
@@ -19,7 +19,7 @@ onBothDatabases('an administrator, for a user who is locked out', (databases) =>
     server = await startWholeServer(databases);
     const { database, clock } = server;
     const queue = createJobQueue(clock);
-    administration = createMfaAdministration({ database, clock, events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }), loweredLimitsMs: 1000 * minute });
+    administration = createMfaAdministration({ database, clock, announce: announceToUser({ events: createRoomEvents(queue), audit: createAuditRecorder({ clock, queue }) }), loweredLimitsMs: 1000 * minute });
   });
   after(() => server.close());
 

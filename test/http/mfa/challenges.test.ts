@@ -3,13 +3,13 @@ import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import { asUserId, sha256Hex } from '../../../src/kernel/ids.ts';
 import { purgeExpiredMfa, readAuthProof, type Mfa, type PaymentTerms } from '../../../src/mfa/index.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { malleated, newEcKey, newRsaKey, signDer, signRaw, type DeviceKey } from './device-key.ts';
-import { errorCodeOf, openDoor, spend, terms } from './door.ts';
+import { errorCodeOf, openChallenge, openDoor, spend, terms } from './door.ts';
 import { minute, newUser, newUserWithPin, pin, pinProof, tryPin, type TestUser } from './support.ts';
 
-onBothDatabases('proofs over the terms of a payment', (databases) => {
+onEveryWallet('proofs over the terms of a payment', (databases) => {
   let server: WholeServer;
   let mfa: Mfa;
   before(async () => {
@@ -82,6 +82,9 @@ onBothDatabases('proofs over the terms of a payment', (databases) => {
     }
   });
 
+  // Of a wallet service: wallet-service.test.ts.
+  const hereOnly = (title: string, test: () => Promise<void>): void => void (databases.wallet === undefined && it(title, test));
+
   it('are spent with what they allow, and only then', async () => {
     const key = newEcKey();
     const user = await withDevice(key);
@@ -105,7 +108,7 @@ onBothDatabases('proofs over the terms of a payment', (databases) => {
     expect(await mfa.methodsOf(asUserId(user.userId))).to.deep.equal(['transaction_pin']);
   });
 
-  it('do not outlive the key or the PIN that they were judged by', async () => {
+  hereOnly('do not outlive the key or the PIN that they were judged by', async () => {
     const key = newEcKey();
     const user = await newUserWithPin(server);
     await user.post('/devices/register', { device_id: 'device_1', public_key: key.publicKey, auth_proof: pinProof(pin) });
@@ -128,7 +131,7 @@ onBothDatabases('proofs over the terms of a payment', (databases) => {
   });
 });
 
-onBothDatabases('challenges', (databases) => {
+onEveryWallet('challenges', (databases) => {
   let server: WholeServer;
   let mfa: Mfa;
   before(async () => {
@@ -137,7 +140,7 @@ onBothDatabases('challenges', (databases) => {
   });
   after(() => server.close());
 
-  const open = (user: TestUser, of = terms(), excludedDevice?: string) => server.database.inTransaction((tx) => mfa.challenges.open(tx, { userId: asUserId(user.userId), terms: of, excludedDevice }));
+  const open = (user: TestUser, of = terms(), excludedDevice?: string) => openChallenge(server, mfa, { userId: asUserId(user.userId), terms: of, excludedDevice });
   const answerTo = (user: TestUser, challengeId: string, method: string, credentials: unknown, subject = 'pay_abc123', more: object = {}): Promise<string | undefined> =>
     errorCodeOf(mfa.challenges.verify(asUserId(user.userId), subject, { challenge_id: challengeId, method, credentials, ...more }).then((proof) => spend(server, proof)));
   const addDevice = async (user: TestUser, key: DeviceKey, deviceId = 'device_1'): Promise<void> =>
@@ -168,7 +171,9 @@ onBothDatabases('challenges', (databases) => {
     expect(codes.filter((code) => code === undefined)).to.have.length(1);
   });
 
-  it('stay open when what they allow fails', async () => {
+  const hereOnly = (title: string, test: () => Promise<void>): void => void (databases.wallet === undefined && it(title, test));
+
+  hereOnly('stay open when what they allow fails', async () => {
     const user = await newUserWithPin(server);
     const { challenge_id: id } = (await open(user))!;
     const proof = await mfa.challenges.verify(asUserId(user.userId), 'pay_abc123', { challenge_id: id, method: 'transaction_pin', credentials: { pin } });
@@ -206,6 +211,7 @@ onBothDatabases('challenges', (databases) => {
     const key = newEcKey();
     const user = await newUserWithPin(server);
     await addDevice(user, key);
+    server.clock.advance(25 * 60 * minute);
     const attest = async (offMs: number, text: (id: string, at: string) => string = (id, at) => `pay_abc123:${id}:${at}`, beside = false): Promise<string | undefined> => {
       const { challenge_id: id } = (await open(user))!;
       const at = isoTime(server.clock.now() + offMs);
@@ -220,6 +226,16 @@ onBothDatabases('challenges', (databases) => {
     expect(await attest(32_000)).to.equal('INVALID_MFA_CREDENTIALS');
     expect(await attest(0, (_id, at) => `pay_abc123:5000.00:USD:${at}`)).to.equal('INVALID_MFA_CREDENTIALS');
     expect(await attest(0, (id, at) => `pay_other:${id}:${at}`)).to.equal('INVALID_MFA_CREDENTIALS');
+  });
+
+  it('are not answered by a device alone that is new, and stay open', async () => {
+    const key = newEcKey();
+    const user = await newUserWithPin(server);
+    await addDevice(user, key);
+    const { challenge_id: id } = (await open(user))!;
+    const at = isoTime(server.clock.now());
+    expect(await answerTo(user, id, 'biometric', { attestation: signDer(key, `pay_abc123:${id}:${at}`), device_id: 'device_1', timestamp: at })).to.equal('INVALID_MFA_CREDENTIALS');
+    expect(await answerTo(user, id, 'transaction_pin', { pin })).to.equal(undefined);
   });
 
   it('are not answered by the new device that they are about, nor by methods that were not named', async () => {
@@ -242,13 +258,13 @@ onBothDatabases('challenges', (databases) => {
   it('are forgotten a day after they were over, with spent signatures and old ceremonies', async () => {
     const user = await newUserWithPin(server);
     const { challenge_id: id } = (await open(user))!;
-    const kept = async (): Promise<number> => (await server.database.sql('mfa_challenge').where({ id }).select('id')).length;
-    const purge = (): Promise<void> => server.database.inTransaction((tx) => purgeExpiredMfa(tx, server.clock.now()));
+    const kept = async (): Promise<number> => (await server.bank.sql('mfa_challenge').where({ id }).select('id')).length;
+    const purge = (): Promise<void> => server.bank.inTransaction((tx) => purgeExpiredMfa(tx, server.clock.now()));
     const now = server.clock.now();
-    await server.database.sql('mfa_spent_signature').insert([{ hash: 'over', expires_at: now }, { hash: 'counts', expires_at: now + 60 * minute }]);
+    await server.bank.sql('mfa_spent_signature').insert([{ hash: 'over', expires_at: now }, { hash: 'counts', expires_at: now + 60 * minute }]);
     server.clock.advance(3 * minute);
     await purge();
-    expect([await kept(), await server.database.sql('mfa_spent_signature').whereIn('hash', ['over', 'counts']).pluck('hash')]).to.deep.equal([1, ['counts']]);
+    expect([await kept(), await server.bank.sql('mfa_spent_signature').whereIn('hash', ['over', 'counts']).pluck('hash')]).to.deep.equal([1, ['counts']]);
     server.clock.advance(24 * 60 * minute);
     await purge();
     expect(await kept()).to.equal(0);
@@ -257,7 +273,7 @@ onBothDatabases('challenges', (databases) => {
   it('are required by the policy: the amount, a new device, the first payment to somebody', async () => {
     const user = await newUserWithPin(server);
     await addDevice(user, newEcKey());
-    const required = (of: PaymentTerms, deviceId: string | undefined, isFirstToPayee: boolean) => mfa.challenges.requirementFor(server.database, { userId: asUserId(user.userId), terms: of, deviceId, isFirstToPayee });
+    const required = (of: PaymentTerms, deviceId: string | undefined, isFirstToPayee: boolean) => mfa.challenges.requirementFor({ userId: asUserId(user.userId), terms: of, deviceId, isFirstToPayee });
     expect(await required(terms({ amountMinor: 50_000 }), undefined, false)).to.deep.equal({ reasons: [], excludedDevice: undefined });
     expect(await required(terms({ amountMinor: 50_001 }), 'device_1', true)).to.deep.equal({ reasons: ['amount', 'new_device', 'first_payment'], excludedDevice: 'device_1' });
     server.clock.advance(24 * 60 * minute + 1000);
@@ -265,12 +281,13 @@ onBothDatabases('challenges', (databases) => {
   });
 
   it('lower the limits that the wallet reads for a day after a change', async () => {
+    const loweredUntil = async ({ userId }: TestUser): Promise<number | undefined> => (await mfa.overviewOf(asUserId(userId))).limitsLoweredUntil;
     const user = await newUserWithPin(server);
-    expect(await mfa.loweredLimitsUntil(asUserId(user.userId))).to.equal(undefined);
+    expect(await loweredUntil(user)).to.equal(undefined);
     await addDevice(user, newEcKey());
-    const until = (await mfa.loweredLimitsUntil(asUserId(user.userId)))!;
+    const until = (await loweredUntil(user))!;
     expect(until - server.clock.now()).to.be.within(24 * 60 * minute - 60_000, 24 * 60 * minute);
     server.clock.advance(24 * 60 * minute);
-    expect(await mfa.loweredLimitsUntil(asUserId(user.userId))).to.equal(undefined);
+    expect(await loweredUntil(user)).to.equal(undefined);
   });
 });

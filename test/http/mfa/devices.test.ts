@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import type { ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { malleated, newEcKey, newRsaKey, signDer, signRaw, type DeviceKey } from './device-key.ts';
 import { newUser, newUserWithPin, noticesTo, outcome, pin, pinProof, type TestUser } from './support.ts';
 
-onBothDatabases('device keys', (databases) => {
+onEveryWallet('device keys', (databases) => {
   let server: WholeServer;
   before(async () => {
     server = await startWholeServer(databases);

@@ -7,9 +7,9 @@ import { readAuthProof, type Mfa, type PaymentTerms } from '../../../src/mfa/ind
 import type { ApiResponse } from '../../support/api.ts';
 import { requireOrSkip } from '../../support/availability.ts';
 import { chromiumAvailable } from '../../support/browser.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
-import { errorCodeOf, openDoor, spend, terms } from './door.ts';
+import { errorCodeOf, openChallenge, openDoor, spend, terms } from './door.ts';
 import { minute, newUser, newUserWithPin, noticesTo, outcome, pin, pinProof, type TestUser } from './support.ts';
 import { startVirtualAuthenticator, type Assertion, type VirtualAuthenticator } from './virtual-authenticator.ts';
 
@@ -20,7 +20,7 @@ async function startPage(): Promise<{ readonly origin: string; readonly server: 
   return { origin: `http://localhost:${(server.address() as AddressInfo).port}`, server };
 }
 
-onBothDatabases('passkeys', (databases) => {
+onEveryWallet('passkeys', (databases) => {
   let server: WholeServer;
   let own: Awaited<ReturnType<typeof startPage>>;
   let foreign: Awaited<ReturnType<typeof startPage>>;
@@ -156,7 +156,7 @@ onBothDatabases('passkeys', (databases) => {
   it('answer a challenge, whose frozen terms they are bound to', async () => {
     const user = await withPasskey();
     const userId = asUserId(user.userId);
-    const challenge = (await server.database.inTransaction((tx) => mfa.challenges.open(tx, { userId, terms: terms() })))!;
+    const challenge = (await openChallenge(server, mfa, { userId, terms: terms() }))!;
     const webauthn = await assertion(user, { challenge_id: challenge.challenge_id });
     const proof = await mfa.challenges.verify(userId, 'pay_abc123', { challenge_id: challenge.challenge_id, method: 'biometric', credentials: { webauthn } });
     await spend(server, proof);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import { sha256Hex } from '../../../src/kernel/ids.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectory } from '../../support/temporary.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
@@ -10,7 +10,7 @@ import { dump, hour, minute, newUser, newUserWithPin, noticesTo, otherPin, outco
 
 const checkContent = loadEventSchemas(new URL('../../../schema/events/', import.meta.url));
 
-onBothDatabases('the PIN', (databases) => {
+onEveryWallet('the PIN', (databases) => {
   let server: WholeServer;
   before(async () => {
     server = await startWholeServer(databases);
@@ -131,7 +131,7 @@ onBothDatabases('the PIN', (databases) => {
     const first = await startWholeServer(databases);
     const user = await newUserWithPin(first);
     for (let attempt = 0; attempt < 3; attempt += 1) await tryPin(user, '604713');
-    await first.close();
+    await first.close({ keepWalletService: true });
     const second = await startWholeServer(databases, {}, {}, first.shared);
     try {
       expect(outcome(await tryPin(await user.again(second), pin))).to.deep.equal([429, 'MFA_LOCKED']);
@@ -139,6 +139,7 @@ onBothDatabases('the PIN', (databases) => {
       expect((await tryPin(await user.again(second), pin)).status).to.equal(200);
     } finally {
       await second.close();
+      await first.walletService?.close();
     }
   });
 
@@ -176,20 +177,20 @@ onBothDatabases('the PIN', (databases) => {
       expect(database, 'database').not.to.contain(secret);
       expect(log, 'log').not.to.contain(secret);
     }
-    expect(await server.database.sql('mfa_pin').where({ user_id: user.userId }).pluck('hash')).to.have.length(1).and.to.satisfy(([hash]: string[]) => hash!.startsWith('$argon2id$'));
+    expect(await server.bank.sql('mfa_pin').where({ user_id: user.userId }).pluck('hash')).to.have.length(1).and.to.satisfy(([hash]: string[]) => hash!.startsWith('$argon2id$'));
   });
 
   it("is worth nothing in another user's row", async () => {
     const victim = await newUserWithPin(server);
     const thief = await newUser(server);
     await thief.post('/mfa/pin', { pin: otherPin });
-    const [row] = await server.database.sql('mfa_pin').where({ user_id: thief.userId }).select<{ hash: string }[]>('hash');
-    await server.database.sql('mfa_pin').where({ user_id: victim.userId }).update({ hash: row!.hash });
+    const [row] = await server.bank.sql('mfa_pin').where({ user_id: thief.userId }).select<{ hash: string }[]>('hash');
+    await server.bank.sql('mfa_pin').where({ user_id: victim.userId }).update({ hash: row!.hash });
     expect((await tryPin(victim, otherPin)).status).to.equal(401);
   });
 });
 
-onBothDatabases('a PIN that was forgotten', (databases) => {
+onEveryWallet('a PIN that was forgotten', (databases) => {
   let server: WholeServer;
   before(async () => {
     server = await startWholeServer(databases);
@@ -217,7 +218,7 @@ onBothDatabases('a PIN that was forgotten', (databases) => {
       expect((await reset.get('/mfa/methods')).body).to.have.property('limits_lowered_until');
       expect((await tryPin(reset, pin)).status).to.equal(401);
       expect((await reset.post('/mfa/pin', { pin: otherPin, auth_proof: pinProof(otherPin) })).status).to.equal(200);
-      expect(await server.database.sql('mfa_pin_reset').where({ user_id: user.userId }).select('state', 'hash').first()).to.deep.include({ state: 'done', hash: '' });
+      expect(await server.bank.sql('mfa_pin_reset').where({ user_id: user.userId }).select('state', 'hash').first()).to.deep.include({ state: 'done', hash: '' });
     } finally {
       await server.app.worker.stop();
     }
@@ -229,7 +230,7 @@ onBothDatabases('a PIN that was forgotten', (databases) => {
     expect((await user.remove('/mfa/pin/reset')).body).to.deep.equal({ status: 'cancelled' });
     expect(outcome(await user.remove('/mfa/pin/reset'))).to.deep.equal([404, 'NOT_FOUND']);
     expect((await tryPin(user, pin)).status).to.equal(200);
-    expect(await server.database.sql('mfa_pin_reset').where({ user_id: user.userId }).pluck('state')).to.deep.equal(['cancelled']);
+    expect(await server.bank.sql('mfa_pin_reset').where({ user_id: user.userId }).pluck('state')).to.deep.equal(['cancelled']);
   });
 
   it('is no longer reset once it is changed with proof', async () => {

@@ -1,13 +1,14 @@
 import { expect } from 'chai';
 import { isoTime } from '../../../src/kernel/clock.ts';
 import { call, exchange, type ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
+import type { WalletService } from '../../support/wallet-service.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { Browser, newPkce, redirectUri, type Page } from '../oauth/browser.ts';
 import { newEcKey, signDer } from './device-key.ts';
 import { newUser, newUserWithPin, pin, pinProof, type TestUser } from './support.ts';
 
-onBothDatabases('consent to what is critical', (databases) => {
+onEveryWallet('consent to what is critical', (databases) => {
   let server: WholeServer;
   before(async () => {
     server = await startWholeServer(databases);
@@ -134,6 +135,24 @@ onBothDatabases('consent to what is critical', (databases) => {
     const page = await signedIn(browser, user, authorizePath('wallet:pay'));
     expect(page.text).to.contain('this page can’t use your device’s key').and.not.to.contain('name="pin"');
     expect((await browser.submit(page, yes)).status).to.equal(403);
+  });
+
+  const withService = (title: string, test: (service: WalletService) => Promise<void>): void => void (databases.wallet === 'remote' && it(title, () => test(server.walletService!)));
+
+  withService('is not given while what keeps the factors is away', async (service) => {
+    const user = await newUserWithPin(server);
+    const [path, browser] = [await question(user), new Browser(server.url)];
+    const page = await signedIn(browser, user, authorizePath('wallet:pay'));
+    service.between = (_serve, _req, res) => void res.writeHead(503).end();
+    try {
+      const refused = await approve(user, path, ['wallet:pay'], pinProof(pin));
+      expect([refused.status, refused.body.error]).to.deep.equal([503, 'temporarily_unavailable']);
+      const onPage = await browser.submit(page, { ...yes, pin });
+      expect([onPage.status, onPage.text.includes('Second factors can not be checked')]).to.deep.equal([503, true]);
+      expect(await granted(user)).to.deep.equal([]);
+    } finally {
+      service.between = undefined;
+    }
   });
 
   it('leaves no PIN in the log', () => {

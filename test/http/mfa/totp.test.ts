@@ -2,14 +2,14 @@ import { expect } from 'chai';
 import { generate } from 'otplib';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import type { ApiResponse } from '../../support/api.ts';
-import { onBothDatabases } from '../../support/databases.ts';
+import { onEveryWallet } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { dump, minute, newUser, newUserWithPin, noticesTo, otherPin, outcome, pin, pinProof, type TestUser } from './support.ts';
 
 const checkContent = loadEventSchemas(new URL('../../../schema/events/', import.meta.url));
 const step = 30_000;
 
-onBothDatabases('the authenticator', (databases) => {
+onEveryWallet('the authenticator', (databases) => {
   let server: WholeServer;
   before(async () => {
     server = await startWholeServer(databases);
