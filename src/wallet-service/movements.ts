@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/errors.ts';
 import { asUserId, sha256Hex } from '../kernel/ids.ts';
 import { canonicalJson } from '../kernel/json.ts';
-import { isRefusal, movementFromWire, refusalOnWire, settledId, type Wallet, type WireInstruction } from '../wallet/index.ts';
+import { isRefusal, movementFromWire, refusalOnWire, settledId, type Movement, type Wallet, type WireInstruction, type WireTerms } from '../wallet/index.ts';
 import type { Proofs } from './proofs.ts';
 import { claimMovement, findOutcome, insertOutcome, type Outcome } from './repo.ts';
 
@@ -16,13 +16,25 @@ export interface Movements {
 const otherTerms = (): AppError => new AppError('DUPLICATE_TRANSACTION', 'This key names a movement on other terms');
 const noHold = (key: string): AppError => new AppError('NOT_FOUND', `${key} is no hold`);
 
+/** @throws AppError INVALID_REQUEST for ids that are none: nothing was done, and the key stays free */
+function readMovement(terms: WireTerms): Movement {
+  try {
+    return movementFromWire(terms);
+  } catch (error) {
+    throw new AppError('INVALID_REQUEST', error instanceof Error ? error.message : 'The terms could not be read');
+  }
+}
+
 /** Users whom the movement concerned. */
 export const usersIn = (instruction: WireInstruction) => ('hold' in instruction ? [] : [instruction.from, instruction.to].flatMap((party) => ('user_id' in party ? [asUserId(party.user_id)] : [])));
 
 export function createMovements({ database, clock, wallet, proofs }: { readonly database: Database; readonly clock: Clock; readonly wallet: Wallet; readonly proofs: Proofs }): Movements {
   const act = async (tx: Transaction, key: string, instruction: WireInstruction): Promise<string> => {
-    await proofs.spend(tx, key, instruction);
-    if (!('hold' in instruction)) return settledId(await wallet[instruction.kind](tx, movementFromWire(instruction)));
+    if (!('hold' in instruction)) {
+      const movement = readMovement(instruction);
+      await proofs.spend(tx, key, instruction);
+      return settledId(await wallet[instruction.kind](tx, movement));
+    }
     const hold = await findOutcome(tx, instruction.hold);
     if (hold?.kind !== 'hold' || hold.txnId === undefined) throw noHold(instruction.hold);
     return settledId(await (instruction.kind === 'capture' ? wallet.capture(tx, hold.txnId) : wallet.release(tx, hold.txnId, instruction.outcome ?? 'cancelled')));

@@ -55,6 +55,12 @@ onBothDatabases('the embedded ledger as a wallet service', (databases) => {
     expect([other.status, other.body.error.code]).to.deep.equal([409, 'DUPLICATE_TRANSACTION']);
   });
 
+  it('answers what names nobody with 400, and keeps the key free', async () => {
+    await fund('gina', 1000);
+    expect((await put('mv_free', transfer('gina', 'carl', 100, { to: { user_id: 'nobody' } }))).status).to.equal(400);
+    expect((await put('mv_free', transfer('gina', 'carl', 100))).body.status).to.equal('done');
+  });
+
   it('refuses for ever what it refused once', async () => {
     await fund('dora', 100);
     const refused = await put('mv_2', transfer('dora', 'carl', 500));
