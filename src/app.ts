@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Express } from 'express';
 import { administrationRoutes } from './administration.ts';
 import { analyticsRoutes, createAnalytics } from './analytics/index.ts';
-import { developerActor, oauthRecord, privilegedUse, registryActor } from './audit-records.ts';
+import { developerActor, privilegedUse, registryActor } from './audit-records.ts';
+import { buildOAuth } from './authorization-server.ts';
 import { capabilityRoutes } from './capabilities/index.ts';
 import type { Mirror } from './catalog/index.ts';
 import type { Config, Registration } from './config/index.ts';
@@ -10,27 +11,24 @@ import { createWakes, type Database, type SharedWakes, type Transaction } from '
 import { createDeveloperSignIn, createOrganizations, createOwnership, createWhitelist, developerRoutes, developerTokenRoutes, purgeExpiredDeveloperTokens, type Console, type DeveloperTokens, type Organizations, type Whitelist } from './developers/index.ts';
 import { createGateway, loadContract, loadEventSchemas, type ApiOptions, type Authenticators, type Contract, type Principal, type Routes } from './http/index.ts';
 import { createJobQueue, dropAllLeases, purgeFinished, Worker, type JobKind } from './jobs/index.ts';
-import { isoTime, type Clock } from './kernel/clock.ts';
+import type { Clock } from './kernel/clock.ts';
 import type { LoopReport } from './kernel/loop-health.ts';
-import { asMiniAppId, asRoomId, asUserId, isRoomId, type MiniAppId } from './kernel/ids.ts';
+import { asUserId, type MiniAppId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import { plainTracer, type Tracer } from './kernel/trace.ts';
 import { buildDistribution, type Distribution } from './distribution.ts';
 import { buildNotices, buildStorage } from './live.ts';
 import { appserviceRouter, connectMatrix, createRoomEvents, createSharedRooms, createUserFacts, ownNames, OwnRooms, RoomFacts, type Homeserver, type MatrixConnection } from './matrix/index.ts';
 import type { RoomCommand } from './matrix/port.ts';
-import type { UserProof } from './matrix/proof/index.ts';
-import { matrixApiScope, type SignIn } from './matrix/sign-in/index.ts';
 import { buildMfa, limitShareOf, proofsOf } from './factors.ts';
-import { mfaRoutes, requireAuthProof, type Mfa } from './mfa/index.ts';
+import { mfaRoutes, type Mfa } from './mfa/index.ts';
 import { buildConsole, buildDeveloperTokens, buildProof, buildProxying } from './identity.ts';
 import { authenticatorsOf } from './authenticators.ts';
 import { buildLimits, type BuiltLimits } from './limits.ts';
 import { buildMoney, type MoneyDependencies } from './money.ts';
-import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, isAdminRegistered, miniappRoutes, type MiniAppAudit, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
+import { adoptPreinstalled, botRoutes, createMiniAppBots, createMiniApps, miniappRoutes, type MiniAppAudit, type MiniAppBots, type MiniApps, type Owner, type Ownership } from './miniapps/index.ts';
 import { noticeRoutes, type Notices } from './notices/index.ts';
-import type { Proxying } from './proxying/index.ts';
-import { createOAuth, isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type ClientDirectory, type DeveloperSignIn, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { isReservedAudience, oauthRoutes, purgeExpired, scopeDefinitions, type OAuth } from './oauth/index.ts';
 import { createMaintenance, createMetrics, maintenanceKind, operationsRoutes, referenceRoutes, type Metrics } from './operations/index.ts';
 import { createAdminTokens, type AdminTokens } from './security/admin-tokens.ts';
 import { createGuardedFetch } from './security/guarded-fetch.ts';
@@ -38,7 +36,6 @@ import { createAudit, sealingKind } from './security/audit/index.ts';
 import type { KeyRing } from './security/key-ring.ts';
 import { resealKind, storageRoutes, type Storage } from './storage/index.ts';
 import { buildAdministration, buildCatalog, buildMirror, offerOf } from './store.ts';
-import { isSuspended } from './users/index.ts';
 import type { TermsProof } from './wallet/index.ts';
 import { callWalletService, type WalletServiceCalls } from './wallet-adapter.ts';
 import { createWebhooks, deliveryKind, webhookRoutes, type Webhooks } from './webhooks/index.ts';
@@ -93,8 +90,6 @@ const purgeBatch = 5000;
 const firstLookMs = 1000;
 const dayMs = 24 * 60 * 60_000;
 const isPrivilegedScope = (scope: string): boolean => scopeDefinitions[scope]?.sensitivity === 'privileged';
-/** How long a question for consent can be answered. */
-const consentLifetimeMs = 10 * 60_000;
 
 function buildMatrix(deps: AppDependencies) {
   const { config, registration, database, clock, homeserver, keyRing } = deps;
@@ -153,78 +148,11 @@ function buildWebhooks(deps: AppDependencies, { queue, events }: Matrix, miniapp
   return { webhooks, close: () => guardedFetch.close() };
 }
 
-/** The registry as the authorization server sees it. */
-const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
-  async findClient(clientId) {
-    const client = await miniapps.findClient(clientId);
-    if (client === undefined) return undefined;
-    const { kind, app, secretHashes, developerName } = client;
-    const active = app.status === 'active';
-    return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, developerName, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
-  },
-});
-
 /** Administrators may; developers by their role, as it is now (decision D23). */
 const requireAppOf = (miniapps: MiniApps) => async (principal: Principal, miniappId: string, right: 'read' | 'manage'): Promise<MiniAppId> => {
   if (principal.kind !== 'developer') return (await miniapps.get(miniappId)).miniappId;
   return (await (right === 'manage' ? miniapps.getManaged(principal.userId, miniappId) : miniapps.getFor(principal.userId, miniappId))).miniappId;
 };
-
-const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
-  enabled: limits.enabled,
-  failures: { attempts: limits.oauth_failures_per_minute, seconds: 60 },
-  secrets: { attempts: limits.client_secret_failures_per_minute, seconds: 60 },
-  signIns: { attempts: limits.sign_ins_per_minute, seconds: 60 },
-  passwords: { attempts: limits.passwords_per_5_minutes, seconds: 300 },
-  userCodes: { attempts: limits.user_codes_per_10_minutes, seconds: 600 },
-  consents: { attempts: limits.consents_per_minute, seconds: 60 },
-});
-
-function buildOAuth(deps: AppDependencies, { rooms, events, audit, wakes, userFacts }: Matrix, miniapps: MiniApps, webhooks: Webhooks, notices: Notices, users: { readonly proof: UserProof; readonly signIn: SignIn; readonly developers: DeveloperSignIn }, mfa: Mfa, proxying: Proxying, limits: BuiltLimits): OAuth {
-  const { config } = deps;
-  return createOAuth({
-    ...deps,
-    ...users,
-    ...(proxying.grants === undefined ? {} : { actFor: proxying.grants }),
-    clients: clientsOf(miniapps),
-    isSuspended,
-    wakes,
-    events,
-    limitStore: limits.attempts,
-    admission: limits.admission,
-    stepUp: {
-      methodsOf: (userId) => mfa.methodsOf(userId),
-      prove: async (userId, miniappId, authProof) => mfa.proveTerms({ userId, terms: { kind: 'action', action: 'oauth.consent', subject: miniappId }, evidence: requireAuthProof(authProof) }),
-    },
-    audit: (tx, entry) => audit.record(tx, oauthRecord(entry)),
-    async onScopesRevoked(tx, { userId, miniappId, revokedScopes, remainingScopes, reason, revokedAt }) {
-      const ended = !remainingScopes.includes('messaging:send') && (await proxying.end(tx, { userId, miniappId }));
-      await webhooks.send(tx, { miniappId: asMiniAppId(miniappId), event: 'scope.revoked', data: { user_id: userId, miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason, timestamp: isoTime(revokedAt) } });
-      notices.publish(tx, { userId, kind: 'authorization.revoked', audience: miniappId, body: { miniapp_id: miniappId, revoked_scopes: revokedScopes, remaining_scopes: remainingScopes, reason } });
-      return ended ? [matrixApiScope] : [];
-    },
-    onScopesGranted: (tx, { userId, miniappId, scopes }) => notices.publish(tx, { userId, kind: 'authorization.granted', audience: miniappId, body: { miniapp_id: miniappId, scopes } }),
-    profileOf: (userId) => userFacts.profileOf(userId),
-    standingOf: (userId, roomId) => userFacts.standingOf(userId, asRoomId(roomId)),
-    mayNameRoom: (userId, roomId) => (isRoomId(roomId) ? rooms.mayName(roomId, userId) : Promise.resolve(false)),
-    options: {
-      issuer: config.server.public_url,
-      accessTokenMs: config.oauth.access_token_seconds * 1000,
-      firstPartyTokenMs: config.oauth.first_party_access_token_seconds * 1000,
-      clientTokenMs: config.oauth.client_token_seconds * 1000,
-      privilegedTokenMs: config.oauth.privileged_token_seconds * 1000,
-      otherTokenMs: config.developers.access_token_seconds * 1000,
-      refreshTokenMs: config.oauth.refresh_token_seconds * 1000,
-      refreshGraceMs: config.oauth.refresh_grace_seconds * 1000,
-      consentMs: consentLifetimeMs,
-      authorizationCodeMs: config.oauth.authorization_code_seconds * 1000,
-      deviceCodeMs: config.oauth.device_code_seconds * 1000,
-      browserSessionMs: config.oauth.browser_session_seconds * 1000,
-      homeserverName: config.homeserver.domain,
-      limits: limitsOf(config.rate_limits),
-    },
-  });
-}
 
 /** Developers and their organisations, as far as they need no tokens; whoever ceases to own an unpublished app loses its tokens. */
 function buildDevelopers(deps: AppDependencies, { audit }: Matrix, endAccess: (tx: Transaction, userId: string, owner: Owner) => Promise<void>) {
@@ -409,7 +337,7 @@ export function buildApp(deps: AppDependencies): App {
   const notices = buildNotices({ ...deps, ...matrix, oauth: () => oauth });
   const console = buildConsole(deps, miniapps);
   const proxying = buildProxying(deps, matrix, signIn);
-  const oauth: OAuth = buildOAuth(deps, matrix, miniapps, webhooks, notices, { proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens) }, mfa, proxying, limits);
+  const oauth: OAuth = buildOAuth({ ...deps, ...matrix, miniapps, webhooks, notices, proof, signIn, developers: createDeveloperSignIn(console, () => developers.tokens), mfa, proxying, limits });
   const developers = { console, tokens: buildDeveloperTokens(deps, organizations, oauth, console, limits, matrix.audit.record) };
   const storage = buildStorage({ ...deps, ...matrix, oauth, notices });
   const catalog = buildCatalog({ ...deps, ...matrix, miniapps, mirror, oauth, storage, webhooks, notices });

@@ -30,8 +30,11 @@ export const usersIn = (instruction: WireInstruction) => ('hold' in instruction 
 
 export function createMovements({ database, clock, wallet, proofs }: { readonly database: Database; readonly clock: Clock; readonly wallet: Wallet; readonly proofs: Proofs }): Movements {
   const act = async (tx: Transaction, key: string, instruction: WireInstruction): Promise<string> => {
-    await proofs.spend(tx, key, instruction);
-    if (!('hold' in instruction)) return settledId(await wallet[instruction.kind](tx, readMovement(instruction)));
+    if (!('hold' in instruction)) {
+      const movement = readMovement(instruction);
+      await proofs.spend(tx, key, instruction);
+      return settledId(await wallet[instruction.kind](tx, movement));
+    }
     const hold = await findOutcome(tx, instruction.hold);
     if (hold?.kind !== 'hold' || hold.txnId === undefined) throw noHold(instruction.hold);
     return settledId(await (instruction.kind === 'capture' ? wallet.capture(tx, hold.txnId) : wallet.release(tx, hold.txnId, instruction.outcome ?? 'cancelled')));
