@@ -2,15 +2,12 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isLoopbackHost, loadConfig, loadRegistration, type Config, type Registration } from './config/index.ts';
 import { buildApp, type App } from './app.ts';
-import { lockSqliteForServer, migrate, openConfiguredDatabase, sqlitePathOf } from './database/index.ts';
-import { createListener, type ListenerOptions } from './http/index.ts';
+import { createListener } from './http/index.ts';
 import { systemClock } from './kernel/clock.ts';
 import { usesSandboxProvider } from './outside.ts';
 import { BridgeHomeserver } from './matrix/index.ts';
 import { createLog, metricsServer, openTracing } from './operations/index.ts';
-import { closeServer, listen, stopOnSignal, surviveStrays } from './process.ts';
-import { openKeyRing, ringPlaceOf } from './security/key-ring.ts';
-import { requireFittingRing } from './security/ring-fit.ts';
+import { closeServer, listen, listenerOptions, openStore, stopOnSignal, surviveStrays } from './process.ts';
 
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
@@ -22,14 +19,6 @@ export function openHomeserver(config: Config, registration: Registration): Brid
     requestTimeoutMs: config.homeserver.request_timeout_ms,
   });
 }
-
-const listenerOptions = ({ server }: Config): ListenerOptions => ({
-  headersTimeoutMs: server.headers_timeout_seconds * 1000,
-  requestTimeoutMs: server.request_timeout_seconds * 1000,
-  maxHeaderBytes: server.max_header_bytes,
-  maxConnections: server.max_connections,
-  clock: systemClock,
-});
 
 /** What is said once the server is ready: where it is, and what is missing. */
 function readyLine(config: Config, port: number, app: App): string {
@@ -52,13 +41,7 @@ export async function start(configFile: string | undefined): Promise<void> {
   const log = createLog(config.log);
   surviveStrays(log);
 
-  const database = openConfiguredDatabase(config);
-  const sqlitePath = sqlitePathOf(config.database.url);
-  const lock = sqlitePath === undefined ? undefined : lockSqliteForServer(sqlitePath);
-  await migrate(database);
-  const ringPlace = ringPlaceOf(config.security);
-  await requireFittingRing(ringPlace, database);
-  const keyRing = await openKeyRing({ ...ringPlace, clock: systemClock });
+  const { database, keyRing, close: closeStore } = await openStore(config);
   const homeserver = openHomeserver(config, registration);
   const tracing = await openTracing({ url: config.tracing.otlp_url, authorization: config.tracing.otlp_authorization, samplePercent: config.tracing.sample_percent, version });
   const app = buildApp({ config, registration, database, clock: systemClock, log, keyRing, homeserver, version, tracer: tracing.tracer });
@@ -83,8 +66,7 @@ export async function start(configFile: string | undefined): Promise<void> {
     metrics?.close();
     await tracing.close();
     await homeserver.close();
-    await database.close();
-    lock?.release();
+    await closeStore();
   });
   const port = await running;
   if (!isLoopbackHost(config.server.host) && config.server.public_url.startsWith('http://')) log.warn({}, 'public_url is not https');

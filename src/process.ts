@@ -1,6 +1,38 @@
 import type { Server } from 'node:http';
+import type { Config } from './config/index.ts';
+import { lockSqliteForServer, migrate, openConfiguredDatabase, sqlitePathOf, type Database } from './database/index.ts';
+import type { ListenerOptions } from './http/index.ts';
+import { systemClock } from './kernel/clock.ts';
 import { errorText } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
+import { openKeyRing, ringPlaceOf, type KeyRing } from './security/key-ring.ts';
+import { requireFittingRing } from './security/ring-fit.ts';
+
+/** What a server process keeps its state in: a database that is up to date and, on SQLite, this process's alone, and the key ring that fits it. */
+export async function openStore(config: Config): Promise<{ readonly database: Database; readonly keyRing: KeyRing; readonly close: () => Promise<void> }> {
+  const database = openConfiguredDatabase(config);
+  const sqlitePath = sqlitePathOf(config.database.url);
+  const lock = sqlitePath === undefined ? undefined : lockSqliteForServer(sqlitePath);
+  await migrate(database);
+  const ringPlace = ringPlaceOf(config.security);
+  await requireFittingRing(ringPlace, database);
+  return {
+    database,
+    keyRing: await openKeyRing({ ...ringPlace, clock: systemClock }),
+    async close() {
+      await database.close();
+      lock?.release();
+    },
+  };
+}
+
+export const listenerOptions = ({ server }: Config): ListenerOptions => ({
+  headersTimeoutMs: server.headers_timeout_seconds * 1000,
+  requestTimeoutMs: server.request_timeout_seconds * 1000,
+  maxHeaderBytes: server.max_header_bytes,
+  maxConnections: server.max_connections,
+  clock: systemClock,
+});
 
 /** Returns the port. */
 export const listen = (server: Server, port: number, host: string): Promise<number> =>
