@@ -297,7 +297,7 @@ describe('configuration', () => {
     it('wants an address and a key of a remote wallet', () => {
       const env = { TMCP_WALLET_ADAPTER: 'remote', TMCP_WALLET_REMOTE_URL: 'https://wallet.example.org/v1/', TMCP_WALLET_REMOTE_API_KEY: secret };
       expect(load(env).wallet.remote).to.deep.include({ url: 'https://wallet.example.org/v1', api_key: secret, timeout_ms: 5000, breaker_failures: 5, breaker_window: 10, breaker_open_seconds: 60, breaker_probe_seconds: 10 });
-      expect([{ TMCP_WALLET_ADAPTER: 'remote' }, { ...env, TMCP_WALLET_REMOTE_URL: 'http://wallet.example.org' }].map((set) => problems(set).map(({ key }) => key))).to.deep.equal([['wallet.remote'], ['wallet.remote.url']]);
+      expect([{ TMCP_WALLET_ADAPTER: 'remote' }, { ...env, TMCP_WALLET_REMOTE_URL: 'http://wallet.example.org' }, { ...env, TMCP_EXTERNAL_PROVIDER: 'sandbox' }].map((set) => problems(set).map(({ key }) => key))).to.deep.equal([['wallet.remote'], ['wallet.remote.url'], ['external.provider']]);
     });
 
     it('wants two ports', () => {

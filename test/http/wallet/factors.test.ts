@@ -123,59 +123,69 @@ onEveryWallet('money and real factors', (databases) => {
     expect((await alice.post('/wallet/v1/p2p/initiate', { ...tooMuch, idempotency_key: `later-${serial}` })).status).to.equal(200);
   });
 
-  it('an account outside is linked, and money withdrawn to it, by what the device signed of exactly that', async () => {
-    const carol = await funded(server, 'carol', '100');
-    const [key, device] = [newEcKey(), 'phone'];
-    expect((await carol.post('/wallet/v1/devices/register', { device_id: device, public_key: key.publicKey })).status).to.equal(201);
-    const linked = await link(carol);
-    expect(error(linked)).to.deep.equal([402, 'MFA_REQUIRED']);
-    const id = linked.body.external_account_id as string;
-    const at = isoTime(server.clock.now());
-    const proven = (text: string) => carol.post(`/wallet/v1/external/${id}/confirm`, { auth_proof: signed(key, text, at) });
-    expect(error(await proven(`external.link:${id}:bank_account:USD:7891`))).to.deep.equal([401, 'INVALID_SIGNATURE']);
-    expect((await proven(`external.link:${id}:bank_account:USD:7890`)).body.status).to.equal('pending_verification');
-    await runJob(server, 'external_account.begin', id);
-    await carol.post('/wallet/v1/external/verify', { external_account_id: id, verification_data: { micro_deposits: [0.32, 0.45] } });
+  if (databases.wallet === 'remote') {
+    it('where a wallet service keeps the money, accounts outside are its business, and an activation takes no PIN', async () => {
+      const carol = await person(server, 'carol');
+      expect(error(await link(carol))).to.deep.equal([404, 'NOT_FOUND']);
+      const refused = await carol.post('/wallet/v1/activate', { verification_data: { terms_accepted: true, pin } });
+      expect([...error(refused), refused.body.error.details[0].field]).to.deep.equal([400, 'INVALID_REQUEST', 'verification_data.pin']);
+      expect((await carol.get('/wallet/v1/balance')).body.user_status).to.equal('pending');
+    });
+  } else {
+    it('an account outside is linked, and money withdrawn to it, by what the device signed of exactly that', async () => {
+      const carol = await funded(server, 'carol', '100');
+      const [key, device] = [newEcKey(), 'phone'];
+      expect((await carol.post('/wallet/v1/devices/register', { device_id: device, public_key: key.publicKey })).status).to.equal(201);
+      const linked = await link(carol);
+      expect(error(linked)).to.deep.equal([402, 'MFA_REQUIRED']);
+      const id = linked.body.external_account_id as string;
+      const at = isoTime(server.clock.now());
+      const proven = (text: string) => carol.post(`/wallet/v1/external/${id}/confirm`, { auth_proof: signed(key, text, at) });
+      expect(error(await proven(`external.link:${id}:bank_account:USD:7891`))).to.deep.equal([401, 'INVALID_SIGNATURE']);
+      expect((await proven(`external.link:${id}:bank_account:USD:7890`)).body.status).to.equal('pending_verification');
+      await runJob(server, 'external_account.begin', id);
+      await carol.post('/wallet/v1/external/verify', { external_account_id: id, verification_data: { micro_deposits: [0.32, 0.45] } });
 
-    const wish = `wish-${(serial += 1)}`;
-    const made = await withdraw(carol, id, { amount: 10, idempotency_key: wish, auth_proof: signed(key, `${wish}:10.00:USD`, at) });
-    expect([made.status, made.body.status], JSON.stringify(made.body)).to.deep.equal([200, 'processing']);
-    const again = await withdraw(carol, id, { amount: 10, idempotency_key: `${wish}b`, auth_proof: signed(key, `${wish}:10.00:USD`, at) });
-    expect(error(again), 'a signature over another wish').to.deep.equal([401, 'INVALID_SIGNATURE']);
-    const funding = await fund(carol, id, { amount: 5 });
-    expect(error(await carol.post(`/wallet/v1/external/fund/${funding.body.funding_id}/confirm`, { auth_proof: byPin(pin) }))).to.deep.equal([401, 'INVALID_MFA_CREDENTIALS']);
-    const fid = funding.body.funding_id as string;
-    expect((await carol.post(`/wallet/v1/external/fund/${fid}/confirm`, { auth_proof: signed(key, `${fid}:5:USD`, at) })).body.status).to.equal('processing');
-  });
+      const wish = `wish-${(serial += 1)}`;
+      const made = await withdraw(carol, id, { amount: 10, idempotency_key: wish, auth_proof: signed(key, `${wish}:10.00:USD`, at) });
+      expect([made.status, made.body.status], JSON.stringify(made.body)).to.deep.equal([200, 'processing']);
+      const again = await withdraw(carol, id, { amount: 10, idempotency_key: `${wish}b`, auth_proof: signed(key, `${wish}:10.00:USD`, at) });
+      expect(error(again), 'a signature over another wish').to.deep.equal([401, 'INVALID_SIGNATURE']);
+      const funding = await fund(carol, id, { amount: 5 });
+      expect(error(await carol.post(`/wallet/v1/external/fund/${funding.body.funding_id}/confirm`, { auth_proof: byPin(pin) }))).to.deep.equal([401, 'INVALID_MFA_CREDENTIALS']);
+      const fid = funding.body.funding_id as string;
+      expect((await carol.post(`/wallet/v1/external/fund/${fid}/confirm`, { auth_proof: signed(key, `${fid}:5:USD`, at) })).body.status).to.equal('processing');
+    });
 
-  it('an activation brings the first PIN along, or neither happens (decision D20)', async () => {
-    const activation = (who: Person, given: string): Promise<ApiResponse> => who.post('/wallet/v1/activate', { verification_data: { terms_accepted: true, pin: given } });
-    const isActive = async (who: Person): Promise<boolean> => (await who.get('/wallet/v1/balance')).body.user_status === 'active';
-    const methods = async (who: Person): Promise<unknown[]> => (await who.get('/wallet/v1/mfa/methods')).body.methods as unknown[];
-    let dora = await person(server, 'dora');
-    const weak = await activation(dora, '123456');
-    expect([...error(weak), weak.body.error.details[0].field]).to.deep.equal([400, 'INVALID_REQUEST', 'verification_data.pin']);
-    server.clock.advance(300_001);
-    expect(error(await activation(dora, pin)), 'a session that is too old').to.deep.equal([403, 'FRESH_SIGN_IN_REQUIRED']);
-    dora = await person(server, 'dora');
-    expect([await isActive(dora), await methods(dora)]).to.deep.equal([false, []]);
-    const answers = await Promise.all([activation(dora, pin), activation(dora, '850372')]);
-    expect(answers.filter(({ status }) => status === 200), JSON.stringify(answers)).to.have.length(1);
-    expect([await isActive(dora), (await methods(dora)).length]).to.deep.equal([true, 1]);
-    await credit(server, dora, '20');
-    const winner = answers[0].status === 200 ? pin : '850372';
-    const sent = await dora.post('/wallet/v1/p2p/initiate', { recipient: bob.userId, amount: 1, currency: 'USD', idempotency_key: 'dora-1', room_id: room(server, 'doras', [dora, bob]) });
-    expect((await confirm(sent.body.transfer_id as string, byPin(winner), dora)).body.status).to.equal('completed');
+    it('an activation brings the first PIN along, or neither happens (decision D20)', async () => {
+      const activation = (who: Person, given: string): Promise<ApiResponse> => who.post('/wallet/v1/activate', { verification_data: { terms_accepted: true, pin: given } });
+      const isActive = async (who: Person): Promise<boolean> => (await who.get('/wallet/v1/balance')).body.user_status === 'active';
+      const methods = async (who: Person): Promise<unknown[]> => (await who.get('/wallet/v1/mfa/methods')).body.methods as unknown[];
+      let dora = await person(server, 'dora');
+      const weak = await activation(dora, '123456');
+      expect([...error(weak), weak.body.error.details[0].field]).to.deep.equal([400, 'INVALID_REQUEST', 'verification_data.pin']);
+      server.clock.advance(300_001);
+      expect(error(await activation(dora, pin)), 'a session that is too old').to.deep.equal([403, 'FRESH_SIGN_IN_REQUIRED']);
+      dora = await person(server, 'dora');
+      expect([await isActive(dora), await methods(dora)]).to.deep.equal([false, []]);
+      const answers = await Promise.all([activation(dora, pin), activation(dora, '850372')]);
+      expect(answers.filter(({ status }) => status === 200), JSON.stringify(answers)).to.have.length(1);
+      expect([await isActive(dora), (await methods(dora)).length]).to.deep.equal([true, 1]);
+      await credit(server, dora, '20');
+      const winner = answers[0].status === 200 ? pin : '850372';
+      const sent = await dora.post('/wallet/v1/p2p/initiate', { recipient: bob.userId, amount: 1, currency: 'USD', idempotency_key: 'dora-1', room_id: room(server, 'doras', [dora, bob]) });
+      expect((await confirm(sent.body.transfer_id as string, byPin(winner), dora)).body.status).to.equal('completed');
 
-    const erik = await person(server, 'erik');
-    await erik.post('/wallet/v1/mfa/pin', { pin });
-    const second = await activation(erik, '850372');
-    expect([...error(second), second.body.error.details[0].field], 'there is a factor already').to.deep.equal([400, 'INVALID_REQUEST', 'verification_data.pin']);
-    expect(await isActive(erik)).to.equal(false);
-    const finn = await funded(server, 'finn', '1');
-    expect(error(await activation(finn, pin)), 'active already').to.deep.equal([409, 'INVALID_STATE_TRANSITION']);
-    expect(await methods(finn), 'and so without a PIN').to.deep.equal([]);
-    const stored = JSON.stringify([await server.database.sql('mfa_pin').select(), await server.database.sql('audit_entry').select(), await server.database.sql('job').select()]);
-    for (const secret of [pin, '850372']) expect(stored).not.to.contain(secret);
-  });
+      const erik = await person(server, 'erik');
+      await erik.post('/wallet/v1/mfa/pin', { pin });
+      const second = await activation(erik, '850372');
+      expect([...error(second), second.body.error.details[0].field], 'there is a factor already').to.deep.equal([400, 'INVALID_REQUEST', 'verification_data.pin']);
+      expect(await isActive(erik)).to.equal(false);
+      const finn = await funded(server, 'finn', '1');
+      expect(error(await activation(finn, pin)), 'active already').to.deep.equal([409, 'INVALID_STATE_TRANSITION']);
+      expect(await methods(finn), 'and so without a PIN').to.deep.equal([]);
+      const stored = JSON.stringify([await server.database.sql('mfa_pin').select(), await server.database.sql('audit_entry').select(), await server.database.sql('job').select()]);
+      for (const secret of [pin, '850372']) expect(stored).not.to.contain(secret);
+    });
+  }
 });
