@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { call, firstPartyToken } from '../../support/api.ts';
+import { call, exchange, firstPartyToken } from '../../support/api.ts';
 import { onBothDatabases } from '../../support/databases.ts';
 import { startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { appToken, newShop } from '../payments/support.ts';
@@ -8,6 +8,9 @@ import { administration, funded, person, type Person } from '../wallet/support.t
 import { assertInOrder, auditActions, bankDetails, confirmed, error, eventsOf, link, newKey, runJob, verifiedAccount } from './support.ts';
 
 let serial = 0;
+
+/** All that a user can ask for. */
+const operations: readonly [string, string][] = [['POST', '/external/link'], ['POST', '/external/verify'], ['POST', '/external/fund'], ['GET', '/external/fund'], ['GET', '/external/fund/x'], ['POST', '/external/fund/x/confirm'], ['GET', '/external'], ['GET', '/external/x'], ['DELETE', '/external/x'], ['POST', '/external/x/confirm'], ['POST', '/withdrawals'], ['GET', '/withdrawals'], ['GET', '/withdrawals/x'], ['POST', '/withdrawals/x/confirm'], ['POST', '/withdrawals/x/cancel']];
 
 onBothDatabases('accounts outside', (databases) => {
   let server: WholeServer;
@@ -44,7 +47,6 @@ onBothDatabases('accounts outside', (databases) => {
     const shop = await newShop(server, `ma_ext${serial}`);
     const apps = await appToken(server, alice, shop);
     const store = await firstPartyToken(server.url, alice.matrixToken, 'tmcp_store');
-    const operations: readonly [string, string][] = [['POST', '/external/link'], ['POST', '/external/verify'], ['POST', '/external/fund'], ['GET', '/external/fund'], ['GET', '/external/fund/x'], ['POST', '/external/fund/x/confirm'], ['GET', '/external'], ['GET', '/external/x'], ['DELETE', '/external/x'], ['POST', '/external/x/confirm'], ['POST', '/withdrawals'], ['GET', '/withdrawals'], ['GET', '/withdrawals/x'], ['POST', '/withdrawals/x/confirm'], ['POST', '/withdrawals/x/cancel']];
     for (const [method, path] of operations) {
       const as = (token: string | undefined) => call(server.url, method, `/wallet/v1${path}`, { ...(token === undefined ? {} : { token }), ...(method === 'POST' ? { body: {} } : {}) });
       expect([error(await as(apps)), error(await as(store)), error(await as(server.adminToken)), error(await as(undefined))], `${method} ${path}`).to.deep.equal([[403, 'INSUFFICIENT_PERMISSIONS'], [403, 'INSUFFICIENT_PERMISSIONS'], [401, 'INVALID_TOKEN'], [401, 'INVALID_TOKEN']]);
@@ -53,6 +55,15 @@ onBothDatabases('accounts outside', (databases) => {
     server.clock.advance(1000);
     const revoked = await Promise.all([alice.get('/wallet/v1/external'), link(alice), alice.get('/wallet/v1/withdrawals')]);
     expect(revoked.map(error)).to.deep.equal(revoked.map(() => [401, 'INVALID_TOKEN']));
+  });
+
+  it('take a token of the host client only with wallet:pay', async () => {
+    const narrow = await exchange(server.url, alice.matrixToken, { audience: 'tmcp_wallet', scope: 'user:read wallet:balance' });
+    expect([narrow.status, narrow.body.scope]).to.deep.equal([200, 'user:read wallet:balance']);
+    for (const [method, path] of operations) {
+      const { status, body } = await call(server.url, method, `/wallet/v1${path}`, { token: narrow.body.access_token as string, ...(method === 'POST' ? { body: {} } : {}) });
+      expect([status, body.error.code, JSON.stringify(body.error.details).includes('wallet:pay')], `${method} ${path}`).to.deep.equal([403, 'INSUFFICIENT_PERMISSIONS', true]);
+    }
   });
 
   it('are linked with a proof, verified by two deposits, and named by no more than their last four characters', async () => {
