@@ -1,7 +1,7 @@
 import type { Config } from './config/index.ts';
 import type { Database, Transaction } from './database/index.ts';
 import type { Contract, Operation } from './http/index.ts';
-import { exempt, otherwise } from './http/index.ts';
+import { exempt, otherwise, PathTable } from './http/index.ts';
 import type { Clock } from './kernel/clock.ts';
 import { asUserId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
@@ -51,15 +51,13 @@ const attemptsIn =
     return { allowed, waitMs: resetMs };
   };
 
-const pattern = ({ path }: Operation): RegExp => new RegExp(`^${path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/\{\w+\}/g, '[^/]+')}$`);
-
 /** Requests to the authorization server, by what the document says of their paths. */
 function admissionOf(limits: Limits, { operations }: Contract): Admission {
-  const served = operations.filter(({ servedBy }) => servedBy === 'oauth').map((operation) => ({ operation, matches: pattern(operation) }));
+  const served = new PathTable<Operation>();
+  for (const operation of operations) if (operation.servedBy === 'oauth') served.add(operation.method, operation.path, operation);
   return {
     async request(method, path, clientId) {
-      const found = served.find(({ operation, matches }) => operation.method === method.toLowerCase() && matches.test(path))?.operation;
-      const category = found?.rateLimit ?? otherwise;
+      const category = served.find(method, path)?.value.rateLimit ?? otherwise;
       // Tokens are counted when it is known whose they are.
       if (category !== exempt && category !== 'token_generation') await limits.takeAddress(category, clientId);
     },

@@ -13,6 +13,7 @@ import { answer, createGateway, createListener, loadContract } from '../../src/h
 import { AppError } from '../../src/kernel/errors.ts';
 import { plainTracer } from '../../src/kernel/trace.ts';
 import { policiesOf } from '../../src/limits.ts';
+import { appserviceRouter } from '../../src/matrix/receiver.ts';
 import { createLog, createMetrics } from '../../src/operations/index.ts';
 import { createLimits, createMemoryStore, requestLimits } from '../../src/security/limits/index.ts';
 import { createWorld, exchange } from '../../test/http/oauth/support.ts';
@@ -31,15 +32,17 @@ const contract = loadContract(new URL('../../schema/openapi.yaml', import.meta.u
 const nobody = (): Promise<never> => Promise.reject(new AppError('INVALID_TOKEN', 'nobody'));
 const authenticators = authenticatorsOf(oauth, { authenticate: nobody }, { tokens: { verify: nobody }, console: { authenticate: nobody } });
 const log = createLog({ level: 'info', format: 'json' });
+const metrics = createMetrics({ database: world.first.database, clock: world.clock, homeserverState: () => 'connected', loops: () => ({}), eventStreams: () => 0, limits: () => ({ redis: undefined, localKeys: 0 }), breakers: () => ({}), openInstructions: () => Promise.resolve(undefined) });
 // All that a request goes through, with a limit that this run does not reach.
 const policies = policiesOf({ ...loadConfig({ cwd: temporaryDirectory('bench'), env: {}, ignoreRegistration: true }).rate_limits, tep_validation: '1000000/1m' });
 const suspensions = { find: () => Promise.resolve(undefined), suspend: () => Promise.resolve(), refusal: () => new AppError('ACCOUNT_SUSPENDED', '') } as never;
-const limits = requestLimits(createLimits({ store: createMemoryStore(world.clock), clock: world.clock, enabled: true, policies, suspensions, suspendAfter: { violations: 10, failedPayments: 50 } }), log);
+const limits = requestLimits(createLimits({ store: createMemoryStore(world.clock), clock: world.clock, enabled: true, policies, suspensions, suspendAfter: { violations: 10, failedPayments: 50 }, observe: (category, outcome) => metrics.countLimited(category, outcome) }), log);
 // Every operation of the document is there, as in a real server; one of them answers.
 const routes = Object.fromEntries(contract.operations.filter(({ servedBy }) => servedBy === undefined).map(({ id }) => [id, () => answer({ apps: [] })]));
-const metrics = createMetrics({ database: world.first.database, clock: world.clock, homeserverState: () => 'connected', loops: () => ({}), eventStreams: () => 0, limits: () => ({ redis: undefined, localKeys: 0 }), breakers: () => ({}), openInstructions: () => Promise.resolve(undefined) });
 const router = { contract, routes, authenticators, limits, bodyLimitBytes: 65_536, bodyLimits: { storage_value: 65_536, storage_batch: 65_536 }, checkResponses: false, onPrivileged: () => Promise.resolve() };
-const gateway = createGateway({ log, clock: world.clock, observe: (request) => metrics.observeRequest(request), tracer: plainTracer, https: false, trustedProxies: [], limits, appservice: undefined, api: { oauth: oauth.middleware, router } });
+// The homeserver's paths are looked at first, in a process that has every role.
+const appservice = appserviceRouter({ inbox: {} as never, lookups: {} as never, hsToken: 'unused', bodyLimitBytes: 65_536, log });
+const gateway = createGateway({ log, clock: world.clock, observe: (request) => metrics.observeRequest(request), tracer: plainTracer, https: false, trustedProxies: [], limits, appservice, api: { oauth: oauth.middleware, router } });
 
 const bare = express();
 bare.disable('x-powered-by').disable('etag');

@@ -1,15 +1,16 @@
-import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
-import express, { type Request, type RequestHandler, type Response, type Router } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError, invalidField, type FieldProblem } from '../kernel/errors.ts';
 import { JsonText } from '../kernel/json-text.ts';
 import { numberTexts } from '../kernel/json.ts';
 import { decideAccess, type Authenticators, type ClientPrincipal, type Principal, type SessionPrincipal } from './access.ts';
+import { announcesBody, bodyLengthOf, bodyReader, bodyTextOf, parsedMediaTypes, type BodyReader } from './bodies.ts';
 import { multipart, type Contract, type Operation } from './contract.ts';
 import { exempt, otherwise, unlimited, type RequestLimits } from './limits.ts';
 import { readMultipart, type FileSink, type MultipartLimits } from './multipart.ts';
+import { PathTable } from './path-table.ts';
 
 /** A request that was let in and whose parts are what `schema/openapi.yaml` says. */
 export interface ApiRequest {
@@ -78,14 +79,6 @@ export interface ApiOptions {
   readonly onPrivileged: (principal: SessionPrincipal | ClientPrincipal, operationId: string) => Promise<void>;
 }
 
-const mediaTypes = ['application/json', 'application/x-www-form-urlencoded'];
-
-const refuseOtherMediaTypes = (accepted: string[]): RequestHandler => (req, _res, next) => {
-  const hasBody = req.headers['transfer-encoding'] !== undefined || (req.headers['content-length'] ?? '0') !== '0';
-  if (hasBody && req.is(accepted) === false) return next(new AppError('UNSUPPORTED_MEDIA_TYPE', `Content-Type must be one of ${accepted.join(', ')}`));
-  next();
-};
-
 /** An answer names so many problems at most, and so much of a field's name: both are the caller's to make long. */
 const maxNamed = 20;
 const maxNameLength = 255;
@@ -104,20 +97,6 @@ function multipartIn(req: Request, operation: Operation): ApiRequest['multipart'
     refuse(operation.checkParts(body));
     return body;
   };
-}
-
-/** Where the JSON parser leaves what it has read, for as long as the request itself is in memory. */
-const bodyBytes = new WeakMap<object, { readonly bytes: Buffer }>();
-
-function bodyTextOf(req: Request): string | undefined {
-  return bodyBytes.get(req)?.bytes.toString('utf8');
-}
-
-/** JSON is UTF-8 (RFC 8259 section 8.1): what is not would be stored as something else than was sent. */
-function keepBytes(req: object, bytes: Buffer, encoding: string): void {
-  if (encoding !== 'utf-8') throw Object.assign(new Error('charset'), { type: 'charset.unsupported' });
-  if (!isUtf8(bytes)) throw Object.assign(new Error('encoding'), { type: 'entity.encoding.invalid' });
-  bodyBytes.set(req, { bytes });
 }
 
 function amountTextIn(req: Request, body: unknown): ApiRequest['amountText'] {
@@ -188,18 +167,19 @@ async function letIn(operation: Operation, authorization: string | undefined, { 
   return principal;
 }
 
-function handlerOf(operation: Operation, { routes, checkResponses, authenticators, limits = unlimited }: ApiOptions): RequestHandler {
+/** What becomes of a request that was let in: its parts are checked, and it is answered. */
+type Handler = (req: Request, res: Response, path: Record<string, unknown>, principal: Principal) => Promise<void>;
+
+function handlerOf(operation: Operation, { routes, checkResponses, authenticators, limits = unlimited }: ApiOptions): Handler {
   const handle = routes[operation.id];
   if (handle === undefined) throw new Error(`no handler for operation ${operation.id}`);
-  return async (req, res) => {
+  return async (req, res, path, principal) => {
     const body: unknown = req.body ?? {};
-    const path: Record<string, unknown> = { ...req.params };
     const query: Record<string, unknown> = { ...req.query };
     const { headers } = req;
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const parts = multipartIn(req, operation);
-    refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(mediaTypes) || undefined) ?? undefined, bodyBytes: bodyBytes.get(req)?.bytes.length }));
-    const principal = res.locals.principal as Principal;
+    refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(parsedMediaTypes) || undefined) ?? undefined, bodyBytes: bodyLengthOf(req) }));
     const handling = async (): Promise<ApiAnswer> => handle({
       principal,
       path,
@@ -222,64 +202,53 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
   };
 }
 
-/** Before it is read: the parsers would read all of it first, to throw it away. Files are read by the operation, which has limits of its own. */
-const refuseTooLarge =
-  (limit: number): RequestHandler =>
-  (req, res, next) => {
-    if (Number(req.headers['content-length'] ?? 0) <= limit || req.is(multipart) === multipart) return next();
-    res.set('Connection', 'close');
-    next(new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large'));
+/** How the bodies of operations are read: one reader for each limit, with or without files. */
+function bodyReaders({ bodyLimitBytes, bodyLimits }: ApiOptions): (operation: Operation) => BodyReader {
+  const limitOf = ({ id, bodyLimit }: Operation): number => {
+    if (bodyLimit === undefined) return bodyLimitBytes;
+    const limit = bodyLimits?.[bodyLimit];
+    if (limit === undefined) throw new Error(`operation ${id} has an unknown limit on its body, ${bodyLimit}`);
+    return Math.max(limit, bodyLimitBytes);
   };
+  const byKind = new Map<string, BodyReader>();
+  return (operation) => {
+    const limit = limitOf(operation);
+    const kind = `${limit} ${operation.multipart}`;
+    const reader = byKind.get(kind) ?? bodyReader(limit, operation.multipart ? [...parsedMediaTypes, multipart] : parsedMediaTypes);
+    byKind.set(kind, reader);
+    return reader;
+  };
+}
 
-/** The parsers of a body up to `limit` bytes. */
-const parsersFor = (limit: number, accepted: string[]): RequestHandler[] => [
-  refuseOtherMediaTypes(accepted),
-  refuseTooLarge(limit),
-  express.json({ limit, verify: (req, _res, bytes, encoding) => keepBytes(req, bytes, encoding) }),
-  express.urlencoded({ extended: false, limit }),
-];
+/** One operation, from the credentials to the answer. */
+function serve(operation: Operation, options: ApiOptions, readBody: BodyReader): (req: Request, res: Response, path: Record<string, unknown>) => Promise<void> {
+  const handle = handlerOf(operation, options);
+  return async (req, res, path) => {
+    res.locals.operation = operation.id;
+    if (operation.deprecation !== undefined) res.set(operation.deprecation);
+    const principal = await letIn(operation, req.headers.authorization, options);
+    if ('privileged' in principal && principal.privileged) await options.onPrivileged(principal, operation.id);
+    if (announcesBody(req)) await readBody(req, res);
+    await handle(req, res, path, principal);
+  };
+}
 
-const expressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
-
-/** A router with every operation of the document that is not served elsewhere. Throws when one has no handler, or a handler no operation. */
-export function apiRouter(options: ApiOptions): Router {
-  const router = express.Router({ caseSensitive: true, strict: true });
+/** Serves every operation of the document that is not served elsewhere. Throws when one has no handler, or a handler no operation. */
+export function apiRouter(options: ApiOptions): RequestHandler {
   const operations = options.contract.operations.filter((operation) => operation.servedBy === undefined);
   const unknown = Object.keys(options.routes).filter((id) => !operations.some((operation) => operation.id === id));
   if (unknown.length > 0) throw new Error(`handlers without an operation in the document: ${unknown.join(', ')}`);
-  const limitOf = ({ id, bodyLimit }: Operation): number => {
-    if (bodyLimit === undefined) return options.bodyLimitBytes;
-    const limit = options.bodyLimits?.[bodyLimit];
-    if (limit === undefined) throw new Error(`operation ${id} has an unknown limit on its body, ${bodyLimit}`);
-    return Math.max(limit, options.bodyLimitBytes);
-  };
-  const parsersByKind = new Map<string, RequestHandler[]>();
-  const parsersOf = (operation: Operation): RequestHandler[] => {
-    const limit = limitOf(operation);
-    const kind = `${limit} ${operation.multipart}`;
-    const parsers = parsersByKind.get(kind) ?? parsersFor(limit, operation.multipart ? [...mediaTypes, multipart] : mediaTypes);
-    parsersByKind.set(kind, parsers);
-    return parsers;
-  };
+  const readerOf = bodyReaders(options);
+  const served = new PathTable<ReturnType<typeof serve>>();
+  for (const operation of operations) served.add(operation.method, operation.path, serve(operation, options, readerOf(operation)));
 
-  for (const operation of operations) {
-    const access: RequestHandler = async (req, res, next) => {
-      res.locals.operation = operation.id;
-      if (operation.deprecation !== undefined) res.set(operation.deprecation);
-      const principal = await letIn(operation, req.headers.authorization, options);
-      if ('privileged' in principal && principal.privileged) await options.onPrivileged(principal, operation.id);
-      res.locals.principal = principal;
-      next();
-    };
-    router[operation.method](expressPath(operation.path), access, ...parsersOf(operation), handlerOf(operation, options));
-  }
-  for (const [path, siblings] of Map.groupBy(operations, (operation) => operation.path)) {
-    const allowed = siblings.map((operation) => operation.method.toUpperCase()).join(', ');
-    router.all(expressPath(path), async (_req, res, next) => {
-      await options.limits?.admit(otherwise, { kind: 'anonymous' });
-      res.set('Allow', allowed);
-      next(new AppError('METHOD_NOT_ALLOWED', `Allowed: ${allowed}`));
-    });
-  }
-  return router;
+  return async (req, res, next) => {
+    const found = served.find(req.method, req.path);
+    if (found !== undefined) return found.value(req, res, found.parameters);
+    const allowed = served.methodsAt(req.path)?.join(', ');
+    if (allowed === undefined) return next();
+    await options.limits?.admit(otherwise, { kind: 'anonymous' });
+    res.set('Allow', allowed);
+    throw new AppError('METHOD_NOT_ALLOWED', `Allowed: ${allowed}`);
+  };
 }

@@ -6,7 +6,7 @@ import { apiRouter, type ApiOptions } from './api.ts';
 import { errorHandler, notFound } from './errors.ts';
 import { otherwise, type RequestLimits } from './limits.ts';
 import { cors, endUnread, identifyRequests, securityHeaders, type RequestObserver } from './requests.ts';
-import { protocolVersions } from './versions.ts';
+import { agreeOnVersion } from './versions.ts';
 import { refuseMalformed } from './well-formed.ts';
 
 export interface GatewayOptions {
@@ -30,9 +30,19 @@ export function createGateway({ log, clock, observe, tracer, https, trustedProxi
   const http = express();
   http.disable('x-powered-by').disable('etag');
   http.set('trust proxy', trustedProxies.length === 0 ? false : [...trustedProxies]);
-  http.use(identifyRequests(log, clock, observe, tracer), endUnread, securityHeaders(https), refuseMalformed);
+  const secure = securityHeaders(https);
+  http.use(identifyRequests(log, clock, observe, tracer), (req, res, next) => {
+    endUnread(req, res);
+    secure(res);
+    refuseMalformed(req, res);
+    next();
+  });
   if (appservice !== undefined) http.use(appservice);
-  http.use(cors, protocolVersions);
+  http.use((req, res, next) => {
+    if (cors(req, res)) return;
+    agreeOnVersion(req, res);
+    next();
+  });
   if (api?.oauth !== undefined) http.use(api.oauth);
   if (api !== undefined) http.use(apiRouter(api.router));
   http.use(async (_req, _res, next) => {

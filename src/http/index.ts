@@ -8,5 +8,6 @@ export { createGateway } from './gateway.ts';
 export { exempt, otherwise, type RequestLimits } from './limits.ts';
 export { createListener, type ListenerOptions } from './listener.ts';
 export type { FilePart, FileSink, MultipartLimits } from './multipart.ts';
+export { PathTable } from './path-table.ts';
 export { protocolVersion } from './versions.ts';
 export { publishedDocument } from './published.ts';

@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { Clock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { requestContext } from '../kernel/request-context.ts';
 import { currentTrace, readTraceparent, type Tracer } from '../kernel/trace.ts';
+import { announcesBody } from './bodies.ts';
 import { callerAddress } from './well-formed.ts';
 
 /** Node's own way: express looks at each header again. */
@@ -46,8 +47,8 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
 const unreadMs = 5000;
 
 /** A request that was answered before all of it came holds its connection for a moment only. */
-export const endUnread: RequestHandler = (req, res, next) => {
-  if (req.headers['transfer-encoding'] === undefined && req.headers['content-length'] === undefined) return next();
+export function endUnread(req: Request, res: Response): void {
+  if (!announcesBody(req)) return;
   res.once('finish', () => {
     if (req.complete) return;
     req.unpipe();
@@ -55,21 +56,23 @@ export const endUnread: RequestHandler = (req, res, next) => {
     const cut = setTimeout(() => req.socket.destroy(), unreadMs).unref();
     req.once('close', () => clearTimeout(cut)).once('end', () => clearTimeout(cut));
   });
-  next();
-};
+}
 
 const exposed = 'X-Request-Id, TMCP-Version, Deprecation, Sunset, Retry-After, ETag, Idempotency-Replayed, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Reset-After, X-RateLimit-Burst, X-RateLimit-Burst-Remaining';
 
-/** Any origin may call, with a token but never with cookies (decision D13). */
-export const cors: RequestHandler = (req, res, next) => {
+const isPreflight = (req: Request): boolean => req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
+
+/** Any origin may call, with a token but never with cookies (decision D13). Says whether this has answered the request: it was a preflight. */
+export function cors(req: Request, res: Response): boolean {
   res.setHeader('Access-Control-Allow-Origin', '*').setHeader('Access-Control-Expose-Headers', exposed);
-  if (req.method !== 'OPTIONS' || req.headers['access-control-request-method'] === undefined) return next();
+  if (!isPreflight(req)) return false;
   res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id, TMCP-Version, traceparent, tracestate', 'Access-Control-Max-Age': '86400' });
   res.status(204).end();
-};
+  return true;
+}
 
 /** On every answer: nothing here is ever to be sniffed, framed, referred from or run. Pages have a policy of their own. `https`: browsers are told to come by no other way (section 11.1). */
-export function securityHeaders(https: boolean): RequestHandler {
+export function securityHeaders(https: boolean): (res: Response) => void {
   const headers = {
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
@@ -77,8 +80,5 @@ export function securityHeaders(https: boolean): RequestHandler {
     'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
     ...(https ? { 'Strict-Transport-Security': 'max-age=31536000' } : {}),
   };
-  return (_req, res, next) => {
-    setAll(res, headers);
-    next();
-  };
+  return (res) => setAll(res, headers);
 }

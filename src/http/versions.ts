@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { Request, Response } from 'express';
 import { AppError } from '../kernel/errors.ts';
 
 /** Of the protocol (decision "The target is v1.9.0"). */
@@ -11,13 +11,13 @@ function isSpoken(text: string): boolean {
   return Number(asked) === major && Number(askedMinor) <= minor;
 }
 
-/** `TMCP-Version` on every answer; a request that names a version that is not spoken here is refused. */
-export const protocolVersions: RequestHandler = (req, res, next) => {
+/** `TMCP-Version` on every answer; a request that names a version that is not spoken here is refused. Throws AppError UNSUPPORTED_PROTOCOL_VERSION. */
+export function agreeOnVersion(req: Request, res: Response): void {
   res.setHeader('TMCP-Version', protocolVersion);
   const asked = req.headers['tmcp-version'];
-  if (asked === undefined || (typeof asked === 'string' && isSpoken(asked))) return next();
-  next(new AppError('UNSUPPORTED_PROTOCOL_VERSION', `TMCP-Version: this server speaks ${major}.0 to ${protocolVersion}`, { details: { supported: { from: `${major}.0`, to: protocolVersion } } }));
-};
+  if (asked === undefined || (typeof asked === 'string' && isSpoken(asked))) return;
+  throw new AppError('UNSUPPORTED_PROTOCOL_VERSION', `TMCP-Version: this server speaks ${major}.0 to ${protocolVersion}`, { details: { supported: { from: `${major}.0`, to: protocolVersion } } });
+}
 
 /** `x-deprecation` of an operation: since when, and until when it is answered. */
 export interface Deprecation {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { Request, RequestHandler } from 'express';
+import type { Request, Response } from 'express';
 import { AppError } from '../kernel/errors.ts';
 
 /** Headers of which two make a request that two programs may understand in two ways. Node itself refuses a second Content-Length. */
@@ -43,16 +43,15 @@ function problemOf(req: IncomingMessage): string | undefined {
   return originForm(req.url ?? '') === undefined ? 'The address of the request is not one of ours' : undefined;
 }
 
-/** Refuses what another program in front may have understood otherwise, before anything looks at it, and ends the connection. */
-export const refuseMalformed: RequestHandler = (req, res, next) => {
+/** Refuses what another program in front may have understood otherwise, before anything looks at it, and ends the connection. Throws AppError INVALID_REQUEST. */
+export function refuseMalformed(req: Request, res: Response): void {
   const problem = problemOf(req);
-  if (problem === undefined) {
-    if (!req.url.startsWith('/')) req.url = originForm(req.url)!;
-    return next();
+  if (problem !== undefined) {
+    res.set('Connection', 'close');
+    throw new AppError('INVALID_REQUEST', problem);
   }
-  res.set('Connection', 'close');
-  next(new AppError('INVALID_REQUEST', problem));
-};
+  if (!req.url.startsWith('/')) req.url = originForm(req.url)!;
+}
 
 /** With or without a port, as some proxies write it. */
 const withoutPort = (text: string): string => /^\[([0-9A-Fa-f:.]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^([0-9.]+):\d+$/.exec(text)?.[1] ?? text;
