@@ -73,6 +73,8 @@ function prepareConnection(connection: SqliteConnection, options: DatabaseOption
   connection.pragma(`busy_timeout = ${options.busyTimeoutMs}`);
   connection.pragma('foreign_keys = ON');
   connection.pragma('trusted_schema = OFF');
+  // What the savepoints of a group of transactions need to be undone is 64 kB soon, and would go into a file each time.
+  connection.pragma('temp_store = MEMORY');
 }
 
 /** A second connection, for reads: in WAL mode they see what was committed last and wait for nobody. */
