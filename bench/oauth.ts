@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import Provider from 'oidc-provider';
+import { createLog } from '../src/operations/index.ts';
 import { temporaryDirectory } from '../test/support/temporary.ts';
 import { exchange } from '../test/support/api.ts';
 import { startWholeServer } from '../test/support/whole-server.ts';
@@ -24,7 +26,7 @@ interface Side {
 
 async function ourSide(): Promise<Side> {
   const url = `sqlite:${join(temporaryDirectory('bench'), 'tmcp.db')}`;
-  const server = await startWholeServer({ dialect: 'sqlite', createUrl: () => Promise.resolve(url) }, { TMCP_RATE_LIMITS_ENABLED: 'false' });
+  const server = await startWholeServer({ dialect: 'sqlite', createUrl: () => Promise.resolve(url) }, { TMCP_RATE_LIMITS_ENABLED: 'false' }, { log: createLog({ level: 'info', format: 'json' }, new PassThrough().resume()) });
   const refreshTokens: string[] = [];
   const accessTokens: string[] = [];
   for (let n = 0; n < inFlight; n += 1) {

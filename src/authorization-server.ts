@@ -7,9 +7,9 @@ import type { BuiltLimits } from './limits.ts';
 import type { createUserFacts, OwnRooms } from './matrix/index.ts';
 import { matrixApiScope } from './matrix/sign-in/index.ts';
 import { requireAuthProof, type Mfa } from './mfa/index.ts';
-import { isAdminRegistered, type MiniApps } from './miniapps/index.ts';
+import { isAdminRegistered, type MiniApps, type RegisteredClient } from './miniapps/index.ts';
 import type { Notices } from './notices/index.ts';
-import { createOAuth, type ClientDirectory, type LimitOptions, type OAuth } from './oauth/index.ts';
+import { createOAuth, type ClientDirectory, type LimitOptions, type OAuth, type OAuthClient } from './oauth/index.ts';
 import type { Proxying } from './proxying/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import { isSuspended } from './users/index.ts';
@@ -35,15 +35,24 @@ export interface AuthorizationServerDependencies extends Pick<OAuthDependencies,
 const consentLifetimeMs = 10 * 60_000;
 
 /** The registry as the authorization server sees it. */
-const clientsOf = (miniapps: MiniApps): ClientDirectory => ({
-  async findClient(clientId) {
-    const client = await miniapps.findClient(clientId);
-    if (client === undefined) return undefined;
-    const { kind, app, secretHashes, developerName } = client;
+function clientsOf(miniapps: MiniApps): ClientDirectory {
+  // Of those that are active, of whom nothing else is asked: the same object for as long as the registry has the same.
+  const known = new WeakMap<RegisteredClient, OAuthClient>();
+  const read = async (client: RegisteredClient): Promise<OAuthClient> => {
+    const { clientId, kind, app, secretHashes, developerName } = client;
     const active = app.status === 'active';
     return { clientId, miniappId: app.miniappId, kind, secretHashes, redirectUris: app.redirectUris, registeredScopes: app.scopes, classification: app.classification, name: app.name, developerName, adminRegistered: isAdminRegistered(app), active, owners: active ? [] : await miniapps.earlyUsers(app) };
-  },
-});
+  };
+  return {
+    async findClient(clientId) {
+      const client = await miniapps.findClient(clientId);
+      if (client === undefined) return undefined;
+      const made = known.get(client) ?? (await read(client));
+      if (made.active) known.set(client, made);
+      return made;
+    },
+  };
+}
 
 const limitsOf = (limits: Config['rate_limits']): LimitOptions => ({
   enabled: limits.enabled,

@@ -83,11 +83,11 @@ function routes({ inbox, lookups, log }: ReceiverDependencies): Router {
   return router;
 }
 
-/** Where homeservers looked before the prefix existed. */
-const legacyPath = /^\/(transactions|users|rooms)\//;
+/** Under the prefix, and where homeservers looked before there was one. */
+const homeserverPath = /^\/(?:_matrix\/app\/v1(?:\/|$)|(?:transactions|users|rooms)\/)/;
 
 /** What the homeserver calls (Matrix application service API), under its prefix and, for old homeservers, without. */
-export function appserviceRouter(deps: ReceiverDependencies): Router {
+export function appserviceRouter(deps: ReceiverDependencies): RequestHandler {
   const { log, hsToken, bodyLimitBytes } = deps;
   const failures: ErrorRequestHandler = (error: unknown, req, res, next) => {
     if (res.headersSent) return next(error);
@@ -100,6 +100,7 @@ export function appserviceRouter(deps: ReceiverDependencies): Router {
 
   const router = express.Router({ caseSensitive: true });
   router.use('/_matrix/app/v1', guarded);
-  router.use((req, res, next) => (legacyPath.test(req.path) ? guarded(req, res, next) : next()));
-  return router;
+  router.use(guarded);
+  // Every other request passes here too: a router that serves none of it would let it wait for a turn of the event loop.
+  return (req, res, next) => (homeserverPath.test(req.path) ? router(req, res, next) : next());
 }

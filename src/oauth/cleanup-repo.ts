@@ -10,6 +10,7 @@ export async function purgeExpired(tx: Transaction, now: number): Promise<number
     (await over('oidc_entry')) +
     (await over('consent_request')) +
     (await over('spent_token')) +
+    // Only instances of the version before write these.
     (await over('refresh_rotation')) +
     (await tx.sql('signing_key').where({ state: 'retired' }).andWhere('expires_at', '<=', now).delete()) +
     (await over('client_session')) +

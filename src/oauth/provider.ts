@@ -8,7 +8,7 @@ import { apiResource, createAdapterFactory, refreshTokenPrefix } from './adapter
 import { loadGrant, openDraft, requestChecks } from './authorize.ts';
 import { cookieNames } from './browser.ts';
 import { clientProperty, ourClient, tokenExchangeGrant } from './client-metadata.ts';
-import { isAvailableTo, isReservedAudience, isSecretOf } from './clients.ts';
+import { isAvailableTo, isReservedAudience, isSecretOf, type OAuthClient } from './clients.ts';
 import { registerClientCredentials } from './client-credentials.ts';
 import { revokeClientSessions } from './client-session-repo.ts';
 import type { OAuthParts } from './deps.ts';
@@ -249,6 +249,25 @@ function limitCodes(provider: Provider, parts: OAuthParts): void {
   });
 }
 
+/**
+ * The library finds a client that it has made before by a hash of all that is known of it, and keeps a hundred. The directory is asked
+ * as often as before; while it gives the same answer, the same client is meant.
+ */
+function rememberClients(provider: Provider, parts: OAuthParts): void {
+  const { Client: model } = provider;
+  const find = model.find.bind(model);
+  const known = new WeakMap<OAuthClient, Client>();
+  Object.assign(model, {
+    async find(id: string): Promise<Client | undefined> {
+      const ours = await parts.clients.findClient(id);
+      if (ours === undefined) return find(id);
+      const client = known.get(ours) ?? (await find(id));
+      if (client !== undefined) known.set(ours, client);
+      return client;
+    },
+  });
+}
+
 /** oidc-provider, set up as TMCP's authorization server. */
 export function createProvider(parts: OAuthParts): Provider {
   const provider = new Provider(parts.options.issuer, configuration(parts));
@@ -258,6 +277,7 @@ export function createProvider(parts: OAuthParts): Provider {
   patchForms(provider);
   limitPolling(provider, parts);
   limitCodes(provider, parts);
+  rememberClients(provider, parts);
   Object.assign(provider.Client.prototype, {
     async compareClientSecret(this: Client, secret: string): Promise<boolean> {
       const req = Provider.ctx?.req;

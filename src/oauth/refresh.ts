@@ -5,7 +5,7 @@ import { apiResource, refreshTokenPrefix } from './adapter.ts';
 import { ourClient } from './client-metadata.ts';
 import { isAvailableTo } from './clients.ts';
 import type { OAuthParts } from './deps.ts';
-import { claimRetry, insertRotation, spendRefreshToken } from './rotation-repo.ts';
+import { claimRetry, spendRefreshToken } from './rotation-repo.ts';
 import { obtainableScopes, parseScopes } from './scopes.ts';
 import { extendSession, findLiveSession, markRevoked, sessionSlackMs, type Session } from './session-repo.ts';
 
@@ -84,16 +84,16 @@ async function repeatOrEnd(tx: Transaction, parts: OAuthParts, session: Session,
 async function rotate(tx: Transaction, provider: Provider, parts: OAuthParts, client: Client, token: RefreshToken, known: Session, request: RefreshRequest): Promise<Rotated | undefined> {
   const { clock, options } = parts;
   const now = clock.now();
-  let session = known;
-  if (!(await spendRefreshToken(tx, request.tokenHash, now, known))) {
-    const found = await findLiveSession(tx, known.id, now);
-    if (found === undefined) throw new errors.InvalidGrant('the session has ended');
-    if (!(await spendRefreshToken(tx, request.tokenHash, now))) return repeatOrEnd(tx, parts, found, request);
-    session = found;
-  }
   const salt = randomPublicBytes(32).toString('base64url');
   const refreshToken = successorOf(parts, request.value, salt);
-  await insertRotation(tx, { tokenHash: request.tokenHash, successorHash: sha256Hex(refreshToken), salt, requestHash: request.hash, expiresAt: now + options.refreshGraceMs });
+  const rotation = { tokenHash: request.tokenHash, successorHash: sha256Hex(refreshToken), salt, requestHash: request.hash, retryUntil: now + options.refreshGraceMs };
+  let session = known;
+  if (!(await spendRefreshToken(tx, rotation, now, known))) {
+    const found = await findLiveSession(tx, known.id, now);
+    if (found === undefined) throw new errors.InvalidGrant('the session has ended');
+    if (!(await spendRefreshToken(tx, rotation, now))) return repeatOrEnd(tx, parts, found, request);
+    session = found;
+  }
   await saveSuccessor(tx, provider, parts, client, token, refreshToken);
   await keepAlive(tx, parts, session, now + options.refreshTokenMs);
   return { session, refreshToken };
