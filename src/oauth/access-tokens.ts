@@ -82,8 +82,17 @@ function claimsOf(issuer: string, nowSeconds: number, token: NewAccessToken): Ac
   };
 }
 
+const parsed = new WeakMap<AccessTokenClaims, ReadonlySet<string>>();
+
+/** The claims of a token that is shown again and again are the same object (jwt.ts). */
+function scopesOf(claims: AccessTokenClaims): ReadonlySet<string> {
+  const scopes = parsed.get(claims) ?? new Set(parseScopes(claims.scope));
+  parsed.set(claims, scopes);
+  return scopes;
+}
+
 /** A token that holds a scope which its session has lost since is over as a whole (section 5.6). */
-const keepsItsScopes = (claims: AccessTokenClaims, session: Session): boolean => parseScopes(claims.scope).every((scope) => session.scopes.includes(scope));
+const keepsItsScopes = (claims: AccessTokenClaims, session: Session): boolean => [...scopesOf(claims)].every((scope) => session.scopes.includes(scope));
 
 const fitsSession = (claims: AccessTokenClaims, session: Session): boolean =>
   keepsItsScopes(claims, session) && claims.sub === session.userId && claims.aud === session.audience && claims.client_id === session.clientId && claims.azp === session.clientId;
@@ -94,7 +103,7 @@ function principalOf(claims: AccessTokenClaims, session: Session, now: number): 
     clientId: session.clientId,
     audience: session.audience,
     firstParty: isReservedAudience(session.audience),
-    scopes: new Set(parseScopes(claims.scope)),
+    scopes: scopesOf(claims),
     sessionId: session.id,
     walletId: session.walletId,
     provenBy: session.provenBy,
