@@ -159,10 +159,13 @@ async function letIn(operation: Operation, authorization: string | undefined, { 
   const category = operation.rateLimit ?? otherwise;
   // Ours are judged here; others cost a question to the homeserver or the database.
   if (category !== exempt && authorization !== undefined && !/^bearer +tep\./i.test(authorization)) await limits.assertMayTry();
-  const principal = await decideAccess(operation, authorization, authenticators).catch(async (error: unknown) => {
+  let principal: Principal;
+  try {
+    principal = await decideAccess(operation, authorization, authenticators);
+  } catch (error) {
     if (error instanceof AppError && error.status === 401 && category !== exempt) await limits.credentialsRefused();
     throw error;
-  });
+  }
   if (category !== exempt) await limits.admit(category, principal);
   return principal;
 }
@@ -180,7 +183,7 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     if (operation.idempotent && typeof body === 'object' && body !== null && !Array.isArray(body)) adoptIdempotencyKey(req, body as Record<string, unknown>);
     const parts = multipartIn(req, operation);
     refuse(operation.checkRequest({ path, query, headers, body, mediaType: parts !== undefined ? multipart : (req.is(parsedMediaTypes) || undefined) ?? undefined, bodyBytes: bodyLengthOf(req) }));
-    const handling = async (): Promise<ApiAnswer> => handle({
+    const request: ApiRequest = {
       principal,
       path,
       query,
@@ -192,11 +195,14 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
       gone: () => goneSignal(res),
       multipart: parts,
       checkAccess: async () => void (await decideAccess(operation, headers.authorization, authenticators)),
-    });
-    const result = await handling().catch(async (error: unknown) => {
+    };
+    let result: ApiAnswer;
+    try {
+      result = await handle(request);
+    } catch (error) {
       await limits.failed(operation.rateLimit ?? otherwise, principal, error);
       throw error;
-    });
+    }
     if (checkResponses) assertInContract(operation, result);
     await send(res, result);
   };
@@ -242,13 +248,15 @@ export function apiRouter(options: ApiOptions): RequestHandler {
   const served = new PathTable<ReturnType<typeof serve>>();
   for (const operation of operations) served.add(operation.method, operation.path, serve(operation, options, readerOf(operation)));
 
-  return async (req, res, next) => {
-    const found = served.find(req.method, req.path);
-    if (found !== undefined) return found.value(req, res, found.parameters);
-    const allowed = served.methodsAt(req.path)?.join(', ');
-    if (allowed === undefined) return next();
+  const refuseMethod = async (res: Response, allowed: string): Promise<never> => {
     await options.limits?.admit(otherwise, { kind: 'anonymous' });
     res.set('Allow', allowed);
     throw new AppError('METHOD_NOT_ALLOWED', `Allowed: ${allowed}`);
+  };
+  return (req, res, next) => {
+    const found = served.find(req.method, req.path);
+    if (found !== undefined) return found.value(req, res, found.parameters);
+    const allowed = served.methodsAt(req.path)?.join(', ');
+    return allowed === undefined ? next() : refuseMethod(res, allowed);
   };
 }

@@ -25,30 +25,47 @@ export interface GatewayOptions {
   readonly api: { readonly oauth: RequestHandler | undefined; readonly router: ApiOptions } | undefined;
 }
 
+/** Steps that every request takes: express looks for a path, parameters and an error at each layer of its own. */
+function inOrder(steps: readonly RequestHandler[]): RequestHandler {
+  return (req, res, done) => {
+    const take = (at: number): void => {
+      const step = steps[at];
+      if (step === undefined) return done();
+      const outcome = step(req, res, (error?: unknown) => (error === undefined ? take(at + 1) : done(error)));
+      if (outcome instanceof Promise) outcome.catch(done);
+    };
+    take(0);
+  };
+}
+
 /** Everything that a request goes through, in order. */
 export function createGateway({ log, clock, observe, tracer, https, trustedProxies, limits, appservice, api }: GatewayOptions): Express {
   const http = express();
   http.disable('x-powered-by').disable('etag');
   http.set('trust proxy', trustedProxies.length === 0 ? false : [...trustedProxies]);
   const secure = securityHeaders(https);
-  http.use(identifyRequests(log, clock, observe, tracer), (req, res, next) => {
-    endUnread(req, res);
-    secure(res);
-    refuseMalformed(req, res);
-    next();
-  });
-  if (appservice !== undefined) http.use(appservice);
-  http.use((req, res, next) => {
-    if (cors(req, res)) return;
-    agreeOnVersion(req, res);
-    next();
-  });
-  if (api?.oauth !== undefined) http.use(api.oauth);
-  if (api !== undefined) http.use(apiRouter(api.router));
-  http.use(async (_req, _res, next) => {
-    await limits.admit(otherwise, { kind: 'anonymous' });
-    next();
-  });
+  const steps: (RequestHandler | undefined)[] = [
+    identifyRequests(log, clock, observe, tracer),
+    (req, res, next) => {
+      endUnread(req, res);
+      secure(res);
+      refuseMalformed(req, res);
+      next();
+    },
+    appservice,
+    (req, res, next) => {
+      if (cors(req, res)) return;
+      agreeOnVersion(req, res);
+      next();
+    },
+    api?.oauth,
+    api === undefined ? undefined : apiRouter(api.router),
+    async (_req, _res, next) => {
+      await limits.admit(otherwise, { kind: 'anonymous' });
+      next();
+    },
+  ];
+  http.use(inOrder(steps.filter((step) => step !== undefined)));
   http.use(notFound, errorHandler(log, clock));
   return http;
 }

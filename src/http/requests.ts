@@ -8,7 +8,7 @@ import { currentTrace, readTraceparent, type Tracer } from '../kernel/trace.ts';
 import { announcesBody } from './bodies.ts';
 import { callerAddress } from './well-formed.ts';
 
-/** Node's own way: express looks at each header again. */
+/** Node's own way: express looks at each header again. Names that are on every answer are written small, or Node makes them so for each. */
 function setAll(res: ServerResponse, headers: Readonly<Record<string, string>>): void {
   for (const name in headers) res.setHeader(name, headers[name]!);
 }
@@ -26,7 +26,7 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
     const requestId = typeof given === 'string' && acceptableId.test(given) ? given : newId('req');
     const startedAt = clock.now();
     res.locals.requestId = requestId;
-    res.setHeader('X-Request-Id', requestId);
+    res.setHeader('x-request-id', requestId);
     const span = tracer.startSpan('request', 'server', readTraceparent(req.headers.traceparent));
     res.on('close', () => {
       const operation = typeof res.locals.operation === 'string' ? res.locals.operation : 'unknown';
@@ -64,7 +64,7 @@ const isPreflight = (req: Request): boolean => req.method === 'OPTIONS' && req.h
 
 /** Any origin may call, with a token but never with cookies (decision D13). Says whether this has answered the request: it was a preflight. */
 export function cors(req: Request, res: Response): boolean {
-  res.setHeader('Access-Control-Allow-Origin', '*').setHeader('Access-Control-Expose-Headers', exposed);
+  res.setHeader('access-control-allow-origin', '*').setHeader('access-control-expose-headers', exposed);
   if (!isPreflight(req)) return false;
   res.set({ 'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE', 'Access-Control-Allow-Headers': 'Authorization, Content-Type, Idempotency-Key, X-Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id, TMCP-Version, traceparent, tracestate', 'Access-Control-Max-Age': '86400' });
   res.status(204).end();
@@ -74,11 +74,11 @@ export function cors(req: Request, res: Response): boolean {
 /** On every answer: nothing here is ever to be sniffed, framed, referred from or run. Pages have a policy of their own. `https`: browsers are told to come by no other way (section 11.1). */
 export function securityHeaders(https: boolean): (res: Response) => void {
   const headers = {
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-    'X-Frame-Options': 'DENY',
-    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-    ...(https ? { 'Strict-Transport-Security': 'max-age=31536000' } : {}),
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'x-frame-options': 'DENY',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    ...(https ? { 'strict-transport-security': 'max-age=31536000' } : {}),
   };
   return (res) => setAll(res, headers);
 }

@@ -13,7 +13,7 @@ function isSpoken(text: string): boolean {
 
 /** `TMCP-Version` on every answer; a request that names a version that is not spoken here is refused. Throws AppError UNSUPPORTED_PROTOCOL_VERSION. */
 export function agreeOnVersion(req: Request, res: Response): void {
-  res.setHeader('TMCP-Version', protocolVersion);
+  res.setHeader('tmcp-version', protocolVersion);
   const asked = req.headers['tmcp-version'];
   if (asked === undefined || (typeof asked === 'string' && isSpoken(asked))) return;
   throw new AppError('UNSUPPORTED_PROTOCOL_VERSION', `TMCP-Version: this server speaks ${major}.0 to ${protocolVersion}`, { details: { supported: { from: `${major}.0`, to: protocolVersion } } });

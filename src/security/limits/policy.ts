@@ -77,16 +77,16 @@ export function windowVerdict(policy: Policy, allowed: boolean, count: number, s
 /** Whole seconds to wait, at least one: `Retry-After`. */
 export const secondsOf = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
 
-/** The headers of section 11.4.4. */
+/** The headers of section 11.4.4, their names small, as Node keeps them. */
 export function limitHeaders({ allowed, limit, burst, remaining, burstRemaining, resetMs }: Verdict, now: number): Record<string, string> {
   const after = allowed ? Math.ceil(resetMs / 1000) : secondsOf(resetMs);
   return {
-    'X-RateLimit-Limit': String(limit),
-    'X-RateLimit-Remaining': String(remaining),
-    'X-RateLimit-Reset': String(Math.ceil(now / 1000) + after),
-    'X-RateLimit-Reset-After': String(after),
-    'X-RateLimit-Burst': String(burst),
-    'X-RateLimit-Burst-Remaining': String(burstRemaining),
-    ...(allowed ? {} : { 'Retry-After': String(after) }),
+    'x-ratelimit-limit': String(limit),
+    'x-ratelimit-remaining': String(remaining),
+    'x-ratelimit-reset': String(Math.ceil(now / 1000) + after),
+    'x-ratelimit-reset-after': String(after),
+    'x-ratelimit-burst': String(burst),
+    'x-ratelimit-burst-remaining': String(burstRemaining),
+    ...(allowed ? {} : { 'retry-after': String(after) }),
   };
 }

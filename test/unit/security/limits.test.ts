@@ -117,8 +117,8 @@ describe('limits on requests', () => {
     const clock = stillClock();
     const verdicts = await taking(createMemoryStore(clock), policy('2/1m'), 3);
     const now = clock.now() / 1000;
-    expect(limitHeaders(verdicts[0]!, clock.now())).to.deep.equal({ 'X-RateLimit-Limit': '2', 'X-RateLimit-Remaining': '1', 'X-RateLimit-Reset': String(now + 30), 'X-RateLimit-Reset-After': '30', 'X-RateLimit-Burst': '0', 'X-RateLimit-Burst-Remaining': '0' });
-    expect(limitHeaders(verdicts[2]!, clock.now())).to.deep.include({ 'X-RateLimit-Remaining': '0', 'X-RateLimit-Reset': String(now + 30), 'Retry-After': '30' });
+    expect(limitHeaders(verdicts[0]!, clock.now())).to.deep.equal({ 'x-ratelimit-limit': '2', 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': String(now + 30), 'x-ratelimit-reset-after': '30', 'x-ratelimit-burst': '0', 'x-ratelimit-burst-remaining': '0' });
+    expect(limitHeaders(verdicts[2]!, clock.now())).to.deep.include({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(now + 30), 'retry-after': '30' });
   });
 });
 
