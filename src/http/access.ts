@@ -105,9 +105,11 @@ interface Credentials {
 
 /** What the `Authorization` header holds; a Basic one is the platform's where the operation is for it. */
 function readCredentials(operation: Operation, authorization: string): Credentials {
-  const [, method = '', value = ''] = /^(\S+) +(\S+) *$/.exec(authorization) ?? [];
-  if (value === '' || !['basic', 'bearer'].includes(method.toLowerCase())) throw missing();
-  if (method.toLowerCase() === 'bearer') return { scheme: schemeOf(value), value };
+  const space = authorization.indexOf(' ');
+  const method = authorization.slice(0, Math.max(space, 0)).toLowerCase();
+  const value = authorization.slice(space + 1).trim();
+  if (value === '' || value.includes(' ') || (method !== 'basic' && method !== 'bearer')) throw missing();
+  if (method === 'bearer') return { scheme: schemeOf(value), value };
   return { scheme: operation.access.some(({ scheme }) => scheme === 'platform') ? 'platform' : 'client', value };
 }
 

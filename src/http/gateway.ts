@@ -45,7 +45,7 @@ export function createGateway({ log, clock, observe, tracer, https, trustedProxi
   http.set('trust proxy', trustedProxies.length === 0 ? false : [...trustedProxies]);
   const secure = securityHeaders(https);
   const steps: (RequestHandler | undefined)[] = [
-    identifyRequests(log, clock, observe, tracer),
+    identifyRequests({ log, clock, observe, tracer, behindProxy: trustedProxies.length > 0 }),
     (req, res, next) => {
       endUnread(req, res);
       secure(res);

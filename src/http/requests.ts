@@ -4,7 +4,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Log } from '../kernel/log.ts';
 import { requestContext } from '../kernel/request-context.ts';
-import { currentTrace, readTraceparent, type Tracer } from '../kernel/trace.ts';
+import { readTraceparent, type Tracer } from '../kernel/trace.ts';
 import { announcesBody } from './bodies.ts';
 import { callerAddress } from './well-formed.ts';
 
@@ -19,8 +19,17 @@ export interface RequestObserver {
   (request: { readonly operation: string; readonly method: string; readonly status: number; readonly durationMs: number }): void;
 }
 
+export interface IdentifyOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly observe: RequestObserver;
+  readonly tracer: Tracer;
+  /** Whether there are proxies whose word about the caller's address counts. */
+  readonly behindProxy: boolean;
+}
+
 /** Gives each request an id (the caller's own where it is well formed), answers it in `X-Request-Id`, goes on with its trace, and logs the outcome: never a query, a body or a header. */
-export function identifyRequests(log: Log, clock: Clock, observe: RequestObserver, tracer: Tracer): RequestHandler {
+export function identifyRequests({ log, clock, observe, tracer, behindProxy }: IdentifyOptions): RequestHandler {
   return (req, res, next) => {
     const given = req.headers['x-request-id'];
     const requestId = typeof given === 'string' && acceptableId.test(given) ? given : newId('req');
@@ -39,7 +48,7 @@ export function identifyRequests(log: Log, clock: Clock, observe: RequestObserve
     const answerHeaders = (headers: Readonly<Record<string, string>>): void => {
       if (!res.headersSent) setAll(res, headers);
     };
-    currentTrace.run(span.trace, () => requestContext.run({ requestId, address: callerAddress(req), answerHeaders }, next));
+    requestContext.run({ requestId, address: behindProxy ? callerAddress(req) : req.socket.remoteAddress, trace: span.trace, answerHeaders }, next);
   };
 }
 

@@ -58,10 +58,6 @@ const withoutPort = (text: string): string => /^\[([0-9A-Fa-f:.]+)\](?::\d+)?$/.
 
 /** The caller's address as trusted proxies tell it; what they tell is an address, or it does not count. */
 export function callerAddress(req: Pick<Request, 'ip' | 'socket'>): string | undefined {
-  const { remoteAddress } = req.socket;
-  const told = req.ip;
-  // Who is not behind a proxy is told by the socket: nothing to look through.
-  if (told === undefined || told === remoteAddress) return remoteAddress;
-  const address = withoutPort(told);
-  return isIP(address) === 0 ? remoteAddress : address;
+  const told = withoutPort(req.ip ?? '');
+  return isIP(told) === 0 ? req.socket.remoteAddress : told;
 }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomPublicBytes } from './ids.ts';
+import { requestContext } from './request-context.ts';
 
 /** Where in a trace something happens (W3C Trace Context, level 1). */
 export interface Trace {
@@ -10,8 +11,13 @@ export interface Trace {
   readonly sampled: boolean;
 }
 
-/** Follows everything that a request or a job causes. */
-export const currentTrace = new AsyncLocalStorage<Trace>();
+const carried = new AsyncLocalStorage<Trace>();
+
+/** Follows everything that a request or a job causes: a request's is in its context, which is carried along anyway. */
+export const currentTrace = {
+  run: <T>(trace: Trace, work: () => T): T => carried.run(trace, work),
+  getStore: (): Trace | undefined => carried.getStore() ?? requestContext.getStore()?.trace,
+};
 
 const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
@@ -44,8 +50,8 @@ export interface Tracer {
 
 /** Goes on with traces and keeps nothing. */
 export const plainTracer: Tracer = {
-  startSpan: (_name, _kind, parent) => ({
-    trace: { traceId: parent?.traceId ?? randomPublicBytes(16).toString('hex'), spanId: randomPublicBytes(8).toString('hex'), sampled: parent?.sampled ?? false },
-    end: () => undefined,
-  }),
+  startSpan(_name, _kind, parent) {
+    const hex = randomPublicBytes(24).toString('hex');
+    return { trace: { traceId: parent?.traceId ?? hex.slice(16), spanId: hex.slice(0, 16), sampled: parent?.sampled ?? false }, end: () => undefined };
+  },
 };
