@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import { auditPayments } from '../../../src/payments/index.ts';
+import { loadEventSchemas } from '../../../src/http/index.ts';
 import { call, type ApiResponse } from '../../support/api.ts';
 import { onWalletService } from '../../support/databases.ts';
 import type { WalletService } from '../../support/wallet-service.ts';
 import { queued, runInstructions, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
-import { asked, auditActions, authorize, balanceOf, error, eventsOf, newPayer, newShop, paid, refund, type Payer, type Shop } from '../payments/support.ts';
+import { asked, auditActions, authorize, balanceOf, deliveriesOf, error, eventsOf, newPayer, newShop, paid, refund, runJob, type Payer, type Shop } from '../payments/support.ts';
 import { auditOf } from './support.ts';
 
 const secret = 'callback-secret-of-the-tests';
@@ -16,6 +17,7 @@ const env = {
   TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false',
   TMCP_MFA_LOWERED_LIMITS_PERCENT: '100',
 };
+const checkContent = loadEventSchemas(new URL('../../../schema/events/', import.meta.url));
 const isMovement = (url: string | undefined): boolean => url?.startsWith('/internal/movements/') === true;
 
 describe('a wallet service that fails', () => {
@@ -71,6 +73,29 @@ describe('a wallet service that fails', () => {
     await runInstructions(server);
     expect([await state(id), await movementsOf(id)]).to.deep.equal(['completed', 1]);
     expect(await auditActions(server, id)).to.deep.equal(['payment.requested', 'payment.processing', 'payment.completed']);
+  });
+
+  it('that takes its time is told of in the room, once, before how it ended', async () => {
+    waitOut();
+    const [slow, quick] = [await asked(server, alice), await paid(server, alice, 3)];
+    between((serve, req, res) => (isMovement(req.url) ? void req.socket.destroy() : serve(req, res)));
+    expect((await authorize(server, alice, slow, 1000)).body.status).to.equal('processing');
+    expect(await announced(slow)).to.deep.equal(['m.tween.payment.request']);
+    // Both have a job that looks after the wait; the quick one has nothing to say any more.
+    for (const id of [slow, quick]) await runJob(server, 'payment.sent', id);
+    server.walletService!.between = undefined;
+    waitOut();
+    await runInstructions(server);
+    await runJob(server, 'payment.sent', slow);
+    expect([await announced(slow), await announced(quick)]).to.deep.equal([
+      ['m.tween.payment.request', 'm.tween.payment.sent', 'm.tween.payment.completed'],
+      ['m.tween.payment.request', 'm.tween.payment.completed'],
+    ]);
+    const [, sent] = await eventsOf(server, slow);
+    expect(checkContent('m.tween.payment.sent', { ...sent!.content, delivery_id: 'job_x' })).to.deep.equal([]);
+    expect(sent).to.deep.include({ speaker: 'payments', relatesTo: slow });
+    expect(sent!.content).to.deep.include({ payment_type: 'sent', status: 'processing', amount_minor: 1000, currency: 'USD', transaction: { txn_id: slow, amount: 10, amount_minor: 1000, currency: 'USD' } });
+    expect((await deliveriesOf(server, slow)).map(({ event }) => event)).to.deep.equal(['payment.completed']);
   });
 
   it('tells by a callback what became of a movement, and the poll that comes at the same time changes nothing', async () => {
