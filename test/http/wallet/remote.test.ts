@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { auditPayments } from '../../../src/payments/index.ts';
 import { loadEventSchemas } from '../../../src/http/index.ts';
 import { call, type ApiResponse } from '../../support/api.ts';
-import { onWalletService } from '../../support/databases.ts';
+import { onEveryWalletService } from '../../support/databases.ts';
 import type { WalletService } from '../../support/wallet-service.ts';
 import { queued, runInstructions, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
 import { asked, auditActions, authorize, balanceOf, deliveriesOf, error, eventsOf, newPayer, newShop, paid, refund, runJob, type Payer, type Shop } from '../payments/support.ts';
@@ -20,12 +20,12 @@ const env = {
 const checkContent = loadEventSchemas(new URL('../../../schema/events/', import.meta.url));
 const isMovement = (url: string | undefined): boolean => url?.startsWith('/internal/movements/') === true;
 
-describe('a wallet service that fails', () => {
+onEveryWalletService('a wallet service that fails', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let alice: Payer;
   before(async () => {
-    server = await startWholeServer(onWalletService, env);
+    server = await startWholeServer(databases, env);
     shop = await newShop(server, 'ma_shop');
     alice = await newPayer(server, shop, 'alice');
   });
