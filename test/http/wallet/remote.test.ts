@@ -118,7 +118,12 @@ onEveryWalletService('a wallet service that fails', (databases) => {
     for (const wrong of [{ ...known, amount: 12.51 }, { ...known, currency: 'EUR' }, { ...known, sender: { user_id: '@mallory:example.org' } }, { ...known, event: 'payment.failed' }]) {
       expect(error(await callback(JSON.stringify(wrong)))).to.deep.equal([409, 'DUPLICATE_TRANSACTION']);
     }
-    expect(error(await callback(JSON.stringify({ ...known, transaction_id: 'txn_of_nobody' })))).to.deep.equal([404, 'PAYMENT_NOT_FOUND']);
+    const jobs = async (): Promise<number> => (await server.database.sql('job').select('id')).length;
+    const queuedBefore = await jobs();
+    // Section 4.11.7's example, of a payment that the wallet made by itself: no room hears of it.
+    const own = { ...known, transaction_id: 'txn_of_nobody', recipient: { user_id: '@bob:example.org' }, room_id: '!chat123:example.org', note: 'Lunch money' };
+    expect(error(await callback(JSON.stringify(own)))).to.deep.equal([404, 'PAYMENT_NOT_FOUND']);
+    expect(await jobs()).to.equal(queuedBefore);
     expect(await server.app.metrics.registry.metrics()).to.match(/tmcp_wallet_callbacks_total\{outcome="mismatch"\} 4/);
   });
 
