@@ -18,8 +18,6 @@ export interface CrashingServer {
   stopAt(point: CrashPoint): () => Promise<void>;
   /** Waits until it has died where it was told to. Throws when it ended otherwise. */
   crashed(): Promise<void>;
-  /** The same, and starts it again. */
-  revived(): Promise<void>;
 }
 
 /** The real program, with `crash-at.ts` in front of it. */
@@ -30,10 +28,6 @@ export async function prepareCrashingServer(options: ServerOptions): Promise<Cra
     const [[name, of]] = Object.entries(point) as [[string, string]];
     writeFileSync(file, `${signal} ${name} ${of}`);
   };
-  const crashed = async (): Promise<void> => {
-    const how = await process.ended();
-    if (how !== 'signal SIGKILL') throw new Error(`The server ended otherwise than it was told to: ${how}`);
-  };
   return {
     process,
     crashAt: (point) => write('SIGKILL', point),
@@ -41,10 +35,9 @@ export async function prepareCrashingServer(options: ServerOptions): Promise<Cra
       write('SIGSTOP', point);
       return () => eventually(() => { if (existsSync(file)) throw new Error('not yet'); }, { description: 'the process comes to where it stops' });
     },
-    crashed,
-    async revived() {
-      await crashed();
-      await process.start();
+    async crashed() {
+      const how = await process.ended();
+      if (how !== 'signal SIGKILL') throw new Error(`The server ended otherwise than it was told to: ${how}`);
     },
   };
 }

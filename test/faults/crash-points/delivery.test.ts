@@ -46,16 +46,14 @@ onBothDatabases('crash points of what is sent', (databases) => {
   it('sent but unmarked: one event', async () => {
     const id = await paidAndDied({ 'after-call': '/send/m.tween.payment.completed/' });
     expect(arrived('completed', id)).to.equal(1);
-    await town.leasesLapse();
-    await town.server.process.start();
+    await town.startAgain();
     expect(await town.told(id)).to.deep.equal(once);
   });
 
   it('homeserver restarts just then: one event, though it has forgotten the transaction', async () => {
     const id = await paidAndDied({ 'after-call': '/send/m.tween.payment.completed/' });
     town.homeserver.forgetTransactions();
-    await town.leasesLapse();
-    await town.server.process.start();
+    await town.startAgain();
     expect(await town.told(id)).to.deep.equal(once);
     expect(await town.database.sql('job').where({ kind: 'matrix.event', attempts: 2 }).whereLike('body', `%m.tween.payment.completed%${id}%`).pluck('state')).to.deep.equal(['done']);
   });
@@ -64,8 +62,7 @@ onBothDatabases('crash points of what is sent', (databases) => {
     const id = await paidAndDied({ 'after-call': '/hook' });
     const ofPayment = () => town.delivered.filter(({ body }) => body.data.payment_id === id);
     expect(ofPayment().length).to.equal(1);
-    await town.leasesLapse();
-    await town.server.process.start();
+    await town.startAgain();
     const delivered = await eventually(() => {
       expect(ofPayment().length).to.equal(2);
       return ofPayment();

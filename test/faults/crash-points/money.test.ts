@@ -122,7 +122,7 @@ onBothDatabases('crash points of money', (databases) => {
     town.server.crashAt({ 'after-commit': 'ledger_transfer' });
     const lost = await Promise.all([1, 2, 3].map(() => request().catch(() => undefined)));
     expect(lost.filter((answer) => answer?.status === 200)).to.deep.equal([]);
-    await town.server.revived();
+    await town.revive();
     const answers = [await request(), await request(), await request()];
     expect(answers.map(replayed)).to.deep.equal([[200, 'true'], [200, 'true'], [200, 'true']]);
     expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).to.equal(1);
@@ -151,7 +151,7 @@ onBothDatabases('crash points of money', (databases) => {
       await town.server.crashed();
       // It stays away until the time is over.
       await town.untilOver(id);
-      await town.server.process.start();
+      await town.startAgain();
       return { id, again: await accept(), before };
     };
     const accepted = await accepting({ 'after-commit': 'ledger_transfer' });
@@ -173,7 +173,7 @@ onBothDatabases('crash points of money', (databases) => {
     const open = (who: { readonly token: string }): Promise<ApiResponse> => town.post(`/wallet/v1/gift/${id}/open`, who.token);
     town.server.crashAt({ 'after-commit': 'gift_share' });
     await Promise.all([town.ben, town.cat].map((who) => open(who).catch(() => undefined)));
-    await town.server.revived();
+    await town.revive();
     const again = (await Promise.all([town.ben, town.cat].map(open))).map(error).map(([status, code]) => `${status} ${code}`);
     expect(again.sort()).to.deep.equal(['409 ALREADY_OPENED', '409 GIFT_EMPTY']);
     const gained = [(await town.balance(town.ben)) - before[0]!, (await town.balance(town.cat)) - before[1]!];

@@ -179,7 +179,19 @@ export class Town {
     this.server.crashAt(point);
     const answer = await request().catch(() => undefined);
     expect(answer, 'no answer arrives').to.equal(undefined);
-    await this.server.revived();
+    await this.revive();
+  }
+
+  /** Waits until the server has died where it was told to, and starts it again. */
+  async revive(): Promise<void> {
+    await this.server.crashed();
+    await this.startAgain();
+  }
+
+  /** Nobody waits for the leases of the one that died: that has a test of its own. */
+  async startAgain(): Promise<void> {
+    await this.database.sql('job_stream').whereNotNull('lease_until').update({ lease_until: Date.now() - 1 });
+    await this.server.process.start();
   }
 
   signed(who: Customer, id: string, amountMinor: number, offMs = 0): Record<string, string> {
@@ -262,11 +274,6 @@ export class Town {
   /** The keys of the instructions to the wallet service that this has led to. */
   async instructionsOf(ref: string): Promise<string[]> {
     return (await this.database.sql('wallet_instruction').where({ ref }).pluck('id')) as string[];
-  }
-
-  /** As time does it. */
-  async leasesLapse(): Promise<void> {
-    await this.database.sql('job_stream').whereNotNull('lease_until').update({ lease_until: Date.now() - 1 });
   }
 
   #expiryOf(transferId: string) {

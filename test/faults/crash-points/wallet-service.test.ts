@@ -38,7 +38,7 @@ onBothDatabases('crash points of a wallet service', (databases) => {
     expect(await town.authorize(town.ann, id, 1000)().catch(() => undefined)).to.equal(undefined);
     await town.server.crashed();
     expect([await statusOf('payment', id), keys, await town.booked(id)]).to.deep.equal(['processing', [], {}]);
-    await town.server.process.start();
+    await town.startAgain();
     await ends('payment', id, 'completed');
     expect([keys, await town.booked(id), before - (await town.balance(town.ann)), await toldOf(id)]).to.deep.equal([await town.instructionsOf(id), { single: 1 }, 1000, once]);
   });
@@ -50,7 +50,7 @@ onBothDatabases('crash points of a wallet service', (databases) => {
     expect(await town.authorize(town.ann, id, 1100)().catch(() => undefined)).to.equal(undefined);
     await town.server.crashed();
     expect([await statusOf('payment', id), await town.booked(id)]).to.deep.equal(['processing', { single: 1 }]);
-    await town.server.process.start();
+    await town.startAgain();
     await ends('payment', id, 'completed');
     const [key] = await town.instructionsOf(id);
     expect([keys, await town.booked(id), before - (await town.balance(town.ann)), await toldOf(id)]).to.deep.equal([[key, key], { single: 1 }, 1100, once]);
