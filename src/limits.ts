@@ -25,6 +25,7 @@ export interface LimitsParts {
 }
 
 const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
 
 /** Keys of the section that are limits are those that are spelt as one. */
 export function policiesOf(section: Config['rate_limits']): Record<string, Policy> {
@@ -74,7 +75,7 @@ export function buildLimits({ config, database, clock, log, events, audit, contr
   const redisUrl = redis.url;
   const store = createSharedStore({ clock, log, connect: section.enabled && redisUrl !== undefined ? () => connectRedis(redisUrl) : undefined, prefix: `tmcp:limit:${homeserver.domain}` });
   const tell = (tx: Transaction, userId: string, body: string): void => void events.emit(tx, { place: { noticesOf: asUserId(userId) }, speaker: 'bot', type: 'm.room.message', content: { msgtype: 'm.notice', body } });
-  const suspensions = createSuspensions({ database, clock, audit: audit.record, lifetimeMs: section.suspension_seconds * 1000, appealUrl: section.appeal_url ?? `${server.public_url}/api/v1/appeals`, tell, onSuspended: (reason) => metrics().countSuspension(reason) });
+  const suspensions = createSuspensions({ database, clock, audit: audit.record, lifetimeMs: section.suspension_seconds * 1000, appealMs: section.appeal_days * dayMs, appealUrl: section.appeal_url ?? `${server.public_url}/api/v1/appeals`, tell, onSuspended: (reason) => metrics().countSuspension(reason) });
   const limits = createLimits({
     store,
     clock,

@@ -516,6 +516,10 @@ export interface ConfigFile {
      */
     score_interval_minutes: number;
     /**
+     * Days for which it is remembered who opened which mini-app when, in which room and with which parameters; what was counted of it stays.
+     */
+    launch_session_days: number;
+    /**
      * Days for which an app that was first published counts as new.
      */
     new_app_days: number;
@@ -920,6 +924,10 @@ export interface ConfigFile {
      * Seconds after which a suspension ends by itself.
      */
     suspension_seconds: number;
+    /**
+     * Days for which appeals are kept, decided or not.
+     */
+    appeal_days: number;
     /**
      * Where suspended users are sent; without it to POST /api/v1/appeals of this server (section 11.4.5).
      */

@@ -4,13 +4,15 @@ import { AppError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { createLiveCache } from '../../kernel/live-cache.ts';
 import type { AuditParty, RecordAudit } from '../audit/index.ts';
-import { decideAppeal, deleteEnded, deleteSuspension, insertAppeal, insertSuspension, listAppeals, listSuspensions, type Appeal, type Suspension } from './suspension-repo.ts';
+import { decideAppeal, deleteAppealsBefore, deleteEnded, deleteSuspension, insertAppeal, insertSuspension, listAppeals, listSuspensions, type Appeal, type Suspension } from './suspension-repo.ts';
 
 export interface SuspensionsDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly audit: RecordAudit;
   readonly lifetimeMs: number;
+  /** For how long appeals are kept, decided or not. */
+  readonly appealMs: number;
   readonly appealUrl: string;
   /** In the transaction of what happened: tells the user. */
   readonly tell: (tx: Transaction, userId: string, text: string) => void;
@@ -30,12 +32,13 @@ export interface Suspensions {
   appeals(state: Appeal['state']): Promise<Appeal[]>;
   /** @throws AppError APPEAL_NOT_FOUND */
   decide(appealId: string, verdict: 'lifted' | 'upheld', by: string): Promise<Appeal>;
-  /** A chore: says in the audit log which have ended by themselves. */
-  tidyUp(tx: Transaction, now: number): Promise<void>;
+  /** A chore: says in the audit log which have ended by themselves, and forgets old appeals. True when there are more. */
+  tidyUp(tx: Transaction, now: number): Promise<boolean>;
 }
 
 const system: AuditParty = { kind: 'system', id: 'limits' };
 const listedAppeals = 200;
+const forgottenAtOnce = 5000;
 const through = (clientId: string): string => (clientId === '' ? '' : ` through ${clientId}`);
 
 export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
@@ -92,6 +95,7 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
       }),
     async tidyUp(tx, now) {
       for (const ended of await deleteEnded(tx, now)) await record(tx, system, 'account.reinstated', ended);
+      return (await deleteAppealsBefore(tx, now - deps.appealMs, forgottenAtOnce)) === forgottenAtOnce;
     },
   };
 }
