@@ -921,6 +921,18 @@ export interface ConfigFile {
      */
     suspend_after_failed_payments: number;
     /**
+     * Different ids of payments, transfers, gifts and accounts outside that never were, asked for by one user and client in an hour, that suspend the two together; 0: never (section 11.4.5, suspected automation).
+     */
+    suspend_after_invented_ids: number;
+    /**
+     * Tokens of new sessions of one user and client in an hour that suspend the two together; 0: never (section 11.4.5, suspected automation).
+     */
+    suspend_after_new_tokens: number;
+    /**
+     * Hours of a day in which requests of one user and client were refused that suspend the two together; 0: never (section 11.4.5, suspected automation).
+     */
+    suspend_after_refused_hours: number;
+    /**
      * Seconds after which a suspension ends by itself.
      */
     suspension_seconds: number;

@@ -137,9 +137,8 @@ export function createStorage(deps: StorageDependencies): Storage {
     },
     async sweep(tx, now) {
       const expired = await sweepExpired(tx, now, sweptAtOnce);
-      for (const told of expired) tell(tx, told);
-      const forgotten = [await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce), await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce)];
-      return Math.max(expired.length, ...forgotten) >= sweptAtOnce;
+      expired.forEach((told) => tell(tx, told));
+      return Math.max(expired.length, await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce), await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce)) >= sweptAtOnce;
     },
     resealing: createReseal({ ...deps, vault }),
     stopWaiting: () => watch.stop(),

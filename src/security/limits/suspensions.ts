@@ -4,6 +4,7 @@ import { AppError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { createLiveCache } from '../../kernel/live-cache.ts';
 import type { AuditParty, RecordAudit } from '../audit/index.ts';
+import { suspensionReasons, type SuspensionReason } from './reasons.ts';
 import { decideAppeal, deleteAppealsBefore, deleteEnded, deleteSuspension, insertAppeal, insertSuspension, listAppeals, listSuspensions, type Appeal, type Suspension } from './suspension-repo.ts';
 
 export interface SuspensionsDependencies {
@@ -17,13 +18,15 @@ export interface SuspensionsDependencies {
   /** In the transaction of what happened: tells the user. */
   readonly tell: (tx: Transaction, userId: string, text: string) => void;
   readonly onSuspended?: (reason: string) => void;
+  /** What has been counted of the two is to be forgotten. */
+  readonly onLifted?: (whom: { readonly userId: string; readonly clientId: string }) => void;
 }
 
 /** A user who may not act through one client for a while; other clients of theirs go on. */
 export interface Suspensions {
   find(userId: string, clientId: string): Promise<Pick<Suspension, 'reason' | 'until'> | undefined>;
   /** Does nothing when the two are suspended already. */
-  suspend(whom: { readonly userId: string; readonly clientId: string; readonly reason: string }): Promise<void>;
+  suspend(whom: { readonly userId: string; readonly clientId: string; readonly reason: SuspensionReason }): Promise<void>;
   /** The answer of specification section 11.4.5. */
   refusal(suspension: Pick<Suspension, 'reason' | 'until'>): AppError;
   list(): Promise<Suspension[]>;
@@ -60,7 +63,7 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
       await database.inTransaction(async (tx) => {
         if (!(await insertSuspension(tx, suspension))) return;
         await record(tx, system, 'account.suspended', suspension);
-        deps.tell(tx, userId, `Your account is suspended${through(clientId)} until ${isoTime(suspension.until)}: ${reason.replaceAll('_', ' ')}. You can appeal: ${deps.appealUrl}`);
+        deps.tell(tx, userId, `Your account is suspended${through(clientId)} until ${isoTime(suspension.until)}: ${suspensionReasons[reason]}. You can appeal: ${deps.appealUrl}`);
         changed(tx);
         tx.afterCommit(() => deps.onSuspended?.(reason));
       });
@@ -91,6 +94,7 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
         if (lifted !== undefined) await record(tx, actor, 'account.reinstated', lifted);
         deps.tell(tx, userId, verdict === 'lifted' ? `Your suspension${through(clientId)} was lifted.` : `Your suspension${through(clientId)} stays until its end.`);
         changed(tx);
+        if (verdict === 'lifted') tx.afterCommit(() => deps.onLifted?.({ userId, clientId }));
         return appeal;
       }),
     async tidyUp(tx, now) {
