@@ -100,6 +100,8 @@ function openSqlite(path: string, options: DatabaseOptions): { readonly sql: Kne
         prepareConnection(connection, options);
         connection.pragma('journal_mode = WAL');
         connection.pragma('synchronous = FULL');
+        // Each savepoint and many a statement keep the pages that they change, to undo them: a temporary file for that takes as long as the statement.
+        connection.pragma('temp_store = MEMORY');
         if (!inMemory) reader ??= openReader(path, options);
         done(null, connection);
       },

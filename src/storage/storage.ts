@@ -73,14 +73,15 @@ async function* everythingOf(userId: UserId, database: Database, reader: Reader)
   }
 }
 
+async function hasChanged({ database, clock }: Pick<StorageDependencies, 'database' | 'clock'>, owner: Owner, rev: number): Promise<boolean> {
+  const space = await findSpace(database, owner);
+  return space !== undefined && (space.rev > rev || (space.nextExpiryAt !== undefined && space.nextExpiryAt <= clock.now()));
+}
+
 export function createStorage(deps: StorageDependencies): Storage {
   const { database, clock, log, limits } = deps;
   const vault = createVault(deps.keyRing, log);
-  const hasChanged = async (owner: Owner, rev: number): Promise<boolean> => {
-    const space = await findSpace(database, owner);
-    return space !== undefined && (space.rev > rev || (space.nextExpiryAt !== undefined && space.nextExpiryAt <= clock.now()));
-  };
-  const watch = createWatch({ clock, log, hasChanged, pollIntervalMs: deps.pollIntervalMs });
+  const watch = createWatch({ clock, log, hasChanged: (owner, rev) => hasChanged(deps, owner, rev), pollIntervalMs: deps.pollIntervalMs });
   const onChanged = (owner: Owner): void => deps.wakes.tell('storage', [spaceName(owner)]);
   const hot = deps.cacheBytes > 0 ? createHotEntries({ database, clock, maxBytes: deps.cacheBytes }) : undefined;
   const find = (owner: Owner, key: string): Promise<SealedEntry | undefined> => (hot === undefined ? findLiveEntry(database, owner, key, clock.now()) : hot.find(owner, key));
@@ -101,7 +102,11 @@ export function createStorage(deps: StorageDependencies): Storage {
     ...writer,
     limits,
     async get(owner, key) {
-      const entry = await reader.get(owner, key);
+      const entry = await reader.get(owner, key).catch((error: unknown) => {
+        // What does not open is mended on the disk.
+        hot?.forget([spaceName(owner)]);
+        throw error;
+      });
       if (entry === undefined) throw new AppError('NOT_FOUND', 'Nothing is stored under this key');
       return entry;
     },

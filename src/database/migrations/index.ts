@@ -23,6 +23,7 @@ import * as externalAccounts from './0023-external-accounts.ts';
 import * as analytics from './0024-analytics.ts';
 import * as remoteMfa from './0028-remote-mfa.ts';
 import * as launchAge from './0029-launch-age.ts';
+import * as auditIndexes from './0032-audit-indexes.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -54,4 +55,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0024-analytics': analytics,
   '0028-remote-mfa': remoteMfa,
   '0029-launch-age': launchAge,
+  '0032-audit-indexes': auditIndexes,
 };
