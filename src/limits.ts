@@ -77,7 +77,7 @@ export function buildLimits({ config, database, clock, log, events, audit, contr
   const store = createSharedStore({ clock, log, connect: section.enabled && redisUrl !== undefined ? () => connectRedis(redisUrl) : undefined, prefix: `tmcp:limit:${homeserver.domain}` });
   const tell = (tx: Transaction, userId: string, body: string): void => void events.emit(tx, { place: { noticesOf: asUserId(userId) }, speaker: 'bot', type: 'm.room.message', content: { msgtype: 'm.notice', body } });
   // The count is not the verdict's: it is forgotten where it can be.
-  const onLifted = (whom: { readonly userId: string; readonly clientId: string }): void => void limits.forgive(whom).catch((error: unknown) => log.error({ error: errorText(error) }, 'what was counted of a user could not be forgotten'));
+  const onLifted = (whom: { readonly userId: string; readonly clientId: string }): Promise<void> => limits.forgive(whom).catch((error: unknown) => log.error({ error: errorText(error) }, 'what was counted of a user could not be forgotten'));
   const suspensions = createSuspensions({ database, clock, audit: audit.record, lifetimeMs: section.suspension_seconds * 1000, appealMs: section.appeal_days * dayMs, appealUrl: section.appeal_url ?? `${server.public_url}/api/v1/appeals`, tell, onSuspended: (reason) => metrics().countSuspension(reason), onLifted });
   const limits = createLimits({
     store,

@@ -18,8 +18,8 @@ export interface SuspensionsDependencies {
   /** In the transaction of what happened: tells the user. */
   readonly tell: (tx: Transaction, userId: string, text: string) => void;
   readonly onSuspended?: (reason: string) => void;
-  /** What has been counted of the two is to be forgotten. */
-  readonly onLifted?: (whom: { readonly userId: string; readonly clientId: string }) => void;
+  /** What has been counted of the two is to be forgotten: else the next of it would suspend them again. */
+  readonly onLifted?: (whom: { readonly userId: string; readonly clientId: string }) => Promise<void>;
 }
 
 /** A user who may not act through one client for a while; other clients of theirs go on. */
@@ -83,8 +83,8 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
       return { ...appeal, state: 'open', decidedAt: undefined, decidedBy: undefined };
     },
     appeals: (state) => listAppeals(database, state, listedAppeals),
-    decide: (appealId, verdict, by) =>
-      database.inTransaction(async (tx) => {
+    async decide(appealId, verdict, by) {
+      const decided = await database.inTransaction(async (tx) => {
         const appeal = await decideAppeal(tx, appealId, verdict, by, clock.now());
         if (appeal === undefined) throw new AppError('APPEAL_NOT_FOUND', 'There is no such open appeal');
         const { userId, clientId } = appeal;
@@ -94,9 +94,11 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
         if (lifted !== undefined) await record(tx, actor, 'account.reinstated', lifted);
         deps.tell(tx, userId, verdict === 'lifted' ? `Your suspension${through(clientId)} was lifted.` : `Your suspension${through(clientId)} stays until its end.`);
         changed(tx);
-        if (verdict === 'lifted') tx.afterCommit(() => deps.onLifted?.({ userId, clientId }));
         return appeal;
-      }),
+      });
+      if (verdict === 'lifted') await deps.onLifted?.(decided);
+      return decided;
+    },
     async tidyUp(tx, now) {
       for (const ended of await deleteEnded(tx, now)) await record(tx, system, 'account.reinstated', ended);
       return (await deleteAppealsBefore(tx, now - deps.appealMs, forgottenAtOnce)) === forgottenAtOnce;

@@ -158,7 +158,7 @@ onBothDatabases('suspected automation, seen by several instances', (databases) =
 describe('heavy use by honest people', () => {
   let server: WholeServer;
   before(async () => {
-    server = await startWholeServer({ dialect: 'sqlite', createUrl: () => Promise.resolve(`sqlite:${temporaryDirectory('honest')}/tmcp.db`) }, { ...defaultLimits, TMCP_RATE_LIMITS_SUSPEND_AFTER_NEW_TOKENS: '200' });
+    server = await startWholeServer({ dialect: 'sqlite', createUrl: () => Promise.resolve(`sqlite:${temporaryDirectory('honest')}/tmcp.db`) }, defaultLimits);
     server.clock.freeze();
   });
   after(() => server.close());
