@@ -214,7 +214,7 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
       checkAccess: async () => void (await decideAccess(operation, headers.authorization, authenticators)),
     });
     const result = await handling().catch(async (error: unknown) => {
-      await limits.failed(operation.rateLimit ?? otherwise, principal, error);
+      await limits.failed(operation.rateLimit ?? otherwise, principal, error, Object.values(path).join(' '));
       throw error;
     });
     if (checkResponses) assertInContract(operation, result);

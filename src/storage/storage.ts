@@ -56,8 +56,8 @@ export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
   clear(tx: Transaction, owner: Owner): Promise<void>;
   /** Deletes all that any mini-app stored for a user, without a trace: when the account is erased. */
   erase(tx: Transaction, userId: UserId): Promise<void>;
-  /** A chore: clears away what has expired, and what is remembered of deletions and answers for longer than it need be. Nobody sees a difference, but who was away for that long. */
-  sweep(tx: Transaction, now: number): Promise<void>;
+  /** A chore: clears away what has expired, and what is remembered of deletions and answers for longer than it need be. Nobody sees a difference, but who was away for that long. True when there is more. */
+  sweep(tx: Transaction, now: number): Promise<boolean>;
   /** The job that seals everything again after a rotation of keys (`resealJob`). */
   readonly resealing: JobKind;
   /** Ends the waiting of requests, before the listener is closed. */
@@ -141,9 +141,9 @@ export function createStorage(deps: StorageDependencies): Storage {
       tx.afterCommit(() => deps.wakes.tell('storage'));
     },
     async sweep(tx, now) {
-      for (const told of await sweepExpired(tx, now, sweptAtOnce)) tell(tx, told);
-      await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce);
-      await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce);
+      const expired = await sweepExpired(tx, now, sweptAtOnce);
+      expired.forEach((told) => tell(tx, told));
+      return Math.max(expired.length, await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce), await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce)) >= sweptAtOnce;
     },
     resealing: createReseal({ ...deps, vault }),
     stopWaiting: () => watch.stop(),
