@@ -58,6 +58,8 @@ const maxTries = 10;
 const retriedSqlStates = new Set(['40001', '40P01']);
 const int8Oid = 20;
 const backupPagesPerStep = 1000;
+/** 16 MiB. A page that many commits change is copied back once for all of them, in the commit that has the log full: four times as rarely as by default. */
+const pagesBetweenCheckpoints = 4000;
 
 const safeInteger = (text: string): number => {
   const value = Number(text);
@@ -102,6 +104,7 @@ function openSqlite(path: string, options: DatabaseOptions): { readonly sql: Kne
         connection.pragma('synchronous = FULL');
         // Each savepoint and many a statement keep the pages that they change, to undo them: a temporary file for that takes as long as the statement.
         connection.pragma('temp_store = MEMORY');
+        connection.pragma(`wal_autocheckpoint = ${pagesBetweenCheckpoints}`);
         if (!inMemory) reader ??= openReader(path, options);
         done(null, connection);
       },
