@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import SqliteDatabase from 'better-sqlite3';
 import express from 'express';
 import { AppService } from 'matrix-appservice-bridge';
 import { migrate, openDatabase } from '../src/database/index.ts';
@@ -70,33 +71,57 @@ async function bridgeReceiver(): Promise<{ port: number; received: () => number;
   return { port: await listen(server), received: () => received, close: () => void server.close() };
 }
 
+/** The least that a receiver can be whose transactions are on the disk before it answers: express, and one compiled insert of the body as it came. */
+async function bareDurableReceiver(directory: string): Promise<{ port: number; close: () => void }> {
+  const database = new SqliteDatabase(join(directory, 'bare.db'));
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE received (id integer PRIMARY KEY, body blob NOT NULL)');
+  const insert = database.prepare('INSERT INTO received (body) VALUES (?)');
+  const app = express().put('/_matrix/app/v1/transactions/:txnId', express.raw({ limit: 50 * 1024 * 1024, type: () => true }), (req, res) => {
+    insert.run(req.body);
+    res.json({});
+  });
+  const server = createServer(app);
+  const close = (): void => {
+    server.close();
+    database.close();
+  };
+  return { port: await listen(server), close };
+}
+
 /**
  * Transactions of 100 events, durable before 200, against the bridge library's receiver, which acknowledges without durability.
- * Several in flight: what a receiver can take. One in flight: what one homeserver can send.
+ * Several in flight: what a receiver can take. One in flight, as one homeserver sends: each waits for its own flush to the disk,
+ * so it is told too how a receiver compares that does nothing else.
  */
 export async function measureInbox(): Promise<Measurement[]> {
   const directory = mkdtempSync(join(tmpdir(), 'tmcp-bench-'));
   const homeserver = new Homeserver();
-  const [ours, bridge] = [await ourReceiver(directory), await bridgeReceiver()];
+  const [ours, bridge, bare] = [await ourReceiver(directory), await bridgeReceiver(), await bareDurableReceiver(directory)];
   const measurements: Measurement[] = [];
   try {
-    for (const [inFlight, atLeast] of [[32, 1], [8, 0], [1, 0]] as const) {
+    const compare = async (inFlight: number, floorPort: number) => {
       const sendTo = (port: number) => homeserver.send({ port, hsToken, inFlight, transactions: transactionsPerRound });
       await sendTo(ours.port);
-      await sendTo(bridge.port);
-      const rates = await inTurns(
+      await sendTo(floorPort);
+      return inTurns(
         rounds,
         () => sendTo(ours.port),
-        () => sendTo(bridge.port),
+        () => sendTo(floorPort),
       );
+    };
+    for (const [inFlight, atLeast] of [[32, 1], [8, 1], [1, 0]] as const) {
+      const rates = await compare(inFlight, bridge.port);
       measurements.push({ what: `appservice transactions of 100 events, ${inFlight} in flight`, ratio: rates.ours / rates.floor, atLeast, detail: `${rates.ours.toFixed(0)}/s durable, ${rates.floor.toFixed(0)}/s by matrix-appservice-bridge` });
     }
-    const expected = 3 * (rounds + 1) * transactionsPerRound * eventsPerTransaction;
-    if ((await ours.stored()) !== expected || bridge.received() !== expected) throw new Error('events are missing');
+    const bareRates = await compare(1, bare.port);
+    measurements.push({ what: 'appservice transactions of 100 events, 1 in flight, against one that only flushes', ratio: bareRates.ours / bareRates.floor, atLeast: 0.8, detail: `${bareRates.ours.toFixed(0)}/s, ${bareRates.floor.toFixed(0)}/s by express and one insert` });
+    const perComparison = (rounds + 1) * transactionsPerRound * eventsPerTransaction;
+    if ((await ours.stored()) !== 4 * perComparison || bridge.received() !== 3 * perComparison) throw new Error('events are missing');
     return measurements;
   } finally {
     await homeserver.close();
     bridge.close();
+    bare.close();
     await ours.close();
     rmSync(directory, { recursive: true, force: true });
   }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -18,10 +19,16 @@ class Connection {
   #expected = 0;
   #settle: { resolve: (body: Buffer) => void; reject: (error: Error) => void } | undefined;
 
-  constructor(port: number) {
+  private constructor(port: number) {
     this.#socket = connect(port, '127.0.0.1').setNoDelay(true);
     this.#socket.on('error', (error) => this.#settle?.reject(error));
     this.#socket.on('data', (chunk: Buffer) => this.#take(chunk));
+  }
+
+  static async open(port: number): Promise<Connection> {
+    const connection = new Connection(port);
+    await once(connection.#socket, 'connect');
+    return connection;
   }
 
   send(request: Buffer): Promise<Buffer> {
@@ -68,14 +75,15 @@ export const percentile = (values: Iterable<number>, share: number): number => {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 };
 
-async function spread(port: number, count: number, inFlight: number, send: (connection: Connection, n: number) => Promise<number>): Promise<Load> {
-  const connections = Array.from({ length: inFlight }, () => new Connection(port));
+/** Connections are open before the first request is due: they are no part of any. */
+async function spread(port: number, count: number, inFlight: number, send: (connection: Connection, n: number, begin: number) => Promise<number>): Promise<Load> {
+  const connections = await Promise.all(Array.from({ length: inFlight }, () => Connection.open(port)));
   const latencies = new Float64Array(count);
   let sent = 0;
   const begin = performance.now();
   await Promise.all(
     connections.map(async (connection) => {
-      for (let n = sent++; n < count; n = sent++) latencies[n] = await send(connection, n);
+      for (let n = sent++; n < count; n = sent++) latencies[n] = await send(connection, n, begin);
     }),
   );
   const seconds = (performance.now() - begin) / 1000;
@@ -94,13 +102,11 @@ export const drive = (port: number, count: number, inFlight: number, next: (n: n
 const mostInFlight = 64;
 
 /** Sends `perSecond` requests a second, whether those before were answered or not; each is measured from the moment at which it was due. */
-export function driveAt(port: number, count: number, perSecond: number, next: (n: number) => Buffer): Promise<Load> {
-  const begin = performance.now();
-  return spread(port, count, mostInFlight, async (connection, n) => {
+export const driveAt = (port: number, count: number, perSecond: number, next: (n: number) => Buffer): Promise<Load> =>
+  spread(port, count, mostInFlight, async (connection, n, begin) => {
     const due = begin + (n * 1000) / perSecond;
     const early = due - performance.now();
     if (early > 0) await delay(early);
     await connection.send(next(n));
     return performance.now() - due;
   });
-}

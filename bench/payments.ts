@@ -62,6 +62,7 @@ async function realPayments(directory: string) {
     webhookUrlOf: async (tx, id) => (await miniapps.webhookOf(id, tx))?.url,
     onMoved: () => undefined,
     authorizeMs: 3_600_000,
+    sentAfterMs: 0,
   });
   const app = (await miniapps.find(shop))!;
   const offer = () =>

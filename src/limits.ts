@@ -3,13 +3,14 @@ import type { Database, Transaction } from './database/index.ts';
 import type { Contract, Operation } from './http/index.ts';
 import { exempt, otherwise, PathTable } from './http/index.ts';
 import type { Clock } from './kernel/clock.ts';
+import { errorText } from './kernel/errors.ts';
 import { asUserId } from './kernel/ids.ts';
 import type { Log } from './kernel/log.ts';
 import type { RoomEvents } from './matrix/port.ts';
 import type { Admission, LimitStore as AttemptStore } from './oauth/index.ts';
 import type { Audit } from './security/audit/index.ts';
 import type { Metrics } from './operations/index.ts';
-import { connectRedis, createLimits, createSharedStore, createSuspensions, readPolicy, requestLimits, suspensionRoutes, type Limits, type Policy } from './security/limits/index.ts';
+import { connectRedis, createLimits, createSharedStore, createSuspensions, readPolicy, requestLimits, suspensionReasons, suspensionRoutes, type Limits, type Policy } from './security/limits/index.ts';
 
 // The limits on requests, put together.
 
@@ -25,6 +26,7 @@ export interface LimitsParts {
 }
 
 const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
 
 /** Keys of the section that are limits are those that are spelt as one. */
 export function policiesOf(section: Config['rate_limits']): Record<string, Policy> {
@@ -72,14 +74,22 @@ export function buildLimits({ config, database, clock, log, events, audit, contr
   const redisUrl = redis.url;
   const store = createSharedStore({ clock, log, connect: section.enabled && redisUrl !== undefined ? () => connectRedis(redisUrl) : undefined, prefix: `tmcp:limit:${homeserver.domain}` });
   const tell = (tx: Transaction, userId: string, body: string): void => void events.emit(tx, { place: { noticesOf: asUserId(userId) }, speaker: 'bot', type: 'm.room.message', content: { msgtype: 'm.notice', body } });
-  const suspensions = createSuspensions({ database, clock, audit: audit.record, lifetimeMs: section.suspension_seconds * 1000, appealUrl: section.appeal_url ?? `${server.public_url}/api/v1/appeals`, tell, onSuspended: (reason) => metrics().countSuspension(reason) });
+  // The count is not the verdict's: it is forgotten where it can be.
+  const onLifted = (whom: { readonly userId: string; readonly clientId: string }): Promise<void> => limits.forgive(whom).catch((error: unknown) => log.error({ error: errorText(error) }, 'what was counted of a user could not be forgotten'));
+  const suspensions = createSuspensions({ database, clock, audit: audit.record, lifetimeMs: section.suspension_seconds * 1000, appealMs: section.appeal_days * dayMs, appealUrl: section.appeal_url ?? `${server.public_url}/api/v1/appeals`, tell, onSuspended: (reason) => metrics().countSuspension(reason), onLifted });
   const limits = createLimits({
     store,
     clock,
     enabled: section.enabled,
     policies,
     suspensions,
-    suspendAfter: { violations: section.suspend_after_violations, failedPayments: section.suspend_after_failed_payments },
+    suspendAfter: {
+      violations: section.suspend_after_violations,
+      failedPayments: section.suspend_after_failed_payments,
+      inventedIds: section.suspend_after_invented_ids,
+      newTokens: section.suspend_after_new_tokens,
+      refusedHours: section.suspend_after_refused_hours,
+    },
     observe: (category, outcome) => metrics().countLimited(category, outcome),
   });
   return {
@@ -91,6 +101,7 @@ export function buildLimits({ config, database, clock, log, events, audit, contr
     /** Once it is known whether Redis answers. */
     ready: () => store.ready(),
     close: () => store.close(),
+    suspensionReasons: Object.keys(suspensionReasons),
     state: () => ({ redis: redisUrl === undefined ? undefined : store.isShared(), localKeys: store.localSize() }),
   };
 }

@@ -86,6 +86,7 @@ const buildPayments = (deps: MoneyDependencies, wallet: Wallet, mayHaveWallet: (
     webhookUrlOf: async (tx, miniappId) => (await deps.miniapps.webhookOf(miniappId, tx))?.url,
     onMoved: deps.onPayment,
     authorizeMs: deps.config.payments.authorize_seconds * 1000,
+    sentAfterMs: deps.config.wallet.remote?.answer_wait_ms ?? 0,
   });
 
 /** Who takes the wallet service's answers, by what money was moved for. */

@@ -53,7 +53,7 @@ export function buildCatalog(deps: StoreDependencies): Catalog & { readonly chor
   const cards = createCards({ ...deps, isKnownEncrypted: (db, roomId) => sharedRooms.isKnownEncrypted(db, roomId), perMinute: config.catalog.cards_per_minute });
   const catalog = createCatalog({
     ...deps,
-    options: { policy: policyOf(config.catalog.ranking), newMs: config.catalog.new_app_days * dayMs, scoreIntervalMs: config.catalog.score_interval_minutes * 60_000 },
+    options: { policy: policyOf(config.catalog.ranking), newMs: config.catalog.new_app_days * dayMs, scoreIntervalMs: config.catalog.score_interval_minutes * 60_000, launchSessionMs: config.catalog.launch_session_days * dayMs },
     notify: async (tx, miniappId, event, data) => void (await webhooks.send(tx, { miniappId, event, data })),
     async cleanUp(tx, removed) {
       // The sessions first: a write that is under way has then either been committed or will not be.
@@ -61,7 +61,7 @@ export function buildCatalog(deps: StoreDependencies): Catalog & { readonly chor
       await storage.clear(tx, { userId: removed.userId, namespace: removed.miniappId });
     },
   });
-  return { ...catalog, routes: { ...catalog.routes, ...cardRoutes({ cards }) }, chores: [(tx, now) => cards.tidyUp(tx, now)] };
+  return { ...catalog, routes: { ...catalog.routes, ...cardRoutes({ cards }) }, chores: [(tx, now) => cards.tidyUp(tx, now), catalog.tidyUp] };
 }
 
 /** What mini-apps can use here: what is configured, and what the contract has. */

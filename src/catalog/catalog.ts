@@ -22,7 +22,7 @@ export interface CatalogDependencies extends Pick<InstallsDependencies, 'notices
   readonly rooms: Rooms;
   readonly miniapps: MiniApps;
   readonly mirror: Mirror;
-  readonly options: { readonly policy: RankingPolicy; readonly newMs: number; readonly scoreIntervalMs: number };
+  readonly options: { readonly policy: RankingPolicy; readonly newMs: number; readonly scoreIntervalMs: number; readonly launchSessionMs: number };
 }
 
 /** The mini-app store, put together. */
@@ -32,13 +32,15 @@ export interface Catalog {
   readonly jobs: Readonly<Record<string, JobKind>>;
   /** Queues the next computation of the ranking, unless it is. */
   readonly schedule: (tx: Transaction) => void;
+  /** A chore: forgets old sessions. True when there are more. */
+  readonly tidyUp: (tx: Transaction, now: number) => Promise<boolean>;
 }
 
 export function createCatalog(deps: CatalogDependencies): Catalog {
   const { database, clock, queue, miniapps, mirror, options } = deps;
   const usage = createUsage({ clock });
   const installs = createInstalls({ ...deps, usage });
-  const launches = createLaunches({ ...deps, usage, isInstalled });
+  const launches = createLaunches({ ...deps, usage, isInstalled, sessionMs: options.launchSessionMs });
   const ratings = createRatings({ database, clock, getActive: (miniappId, db) => miniapps.getActive(miniappId, db), isInstalled });
   const store = createStore({ database, clock, miniapps, policy: options.policy, newMs: options.newMs });
   const scores = createScores({ clock, queue, policy: options.policy, intervalMs: options.scoreIntervalMs, onRanked: (tx) => mirror.refresh(tx) });
@@ -47,5 +49,6 @@ export function createCatalog(deps: CatalogDependencies): Catalog {
     commands: [launches.command],
     jobs: { [scoreKind]: scores.job },
     schedule: scores.schedule,
+    tidyUp: (tx, now) => launches.tidyUp(tx, now),
   };
 }

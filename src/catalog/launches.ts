@@ -5,7 +5,7 @@ import { AppError } from '../kernel/errors.ts';
 import { newId, type RoomId, type UserId } from '../kernel/ids.ts';
 import type { RoomCommand, RoomEvents, Rooms } from '../matrix/port.ts';
 import { appStateEvent, type MiniApp, type MiniApps } from '../miniapps/index.ts';
-import { insertLaunchSession, wasLaunchedIn, type LaunchSession } from './repo.ts';
+import { deleteLaunchSessionsBefore, insertLaunchSession, wasLaunchedIn, type LaunchSession } from './repo.ts';
 import type { Usage } from './usage.ts';
 import { requireVisible } from './visibility.ts';
 
@@ -17,6 +17,8 @@ export interface LaunchDependencies {
   readonly miniapps: MiniApps;
   readonly usage: Usage;
   readonly isInstalled: (db: Queryable, userId: UserId, app: MiniApp) => Promise<boolean>;
+  /** For how long a session is remembered. */
+  readonly sessionMs: number;
 }
 
 export interface LaunchRequest {
@@ -34,7 +36,14 @@ export interface Launches {
   launch(userId: UserId, miniappId: string, request: LaunchRequest): Promise<{ app: MiniApp; session: LaunchSession }>;
   /** `m.tween.miniapp.launch` in a room (specification section 8.1.1, decision D11): recorded as a session of the sender, and answered. */
   readonly command: RoomCommand;
+  /**
+   * A chore: forgets sessions by their age, true when there are more. What was counted of them stays (`usage.ts`), and with it
+   * who may rate; a room whose last session is forgotten is given the app's state again with the next, as if it were the first.
+   */
+  tidyUp(tx: Transaction, now: number): Promise<boolean>;
 }
+
+const forgottenAtOnce = 5000;
 
 const sessionTaken = (): AppError => new AppError('ALREADY_EXISTS', 'There is a session of this name already');
 
@@ -79,9 +88,10 @@ const commandOf = (deps: LaunchDependencies): RoomCommand => ({
 });
 
 export function createLaunches(deps: LaunchDependencies): Launches {
-  const { database, clock, events, rooms, miniapps } = deps;
+  const { database, clock, events, rooms, miniapps, sessionMs } = deps;
   return {
     command: commandOf(deps),
+    tidyUp: async (tx, now) => (await deleteLaunchSessionsBefore(tx, now - sessionMs, forgottenAtOnce)) === forgottenAtOnce,
     async launch(userId, miniappId, { sessionId = newId('session'), source, launchParams, roomId }) {
       const visible = await requireVisible(miniapps, userId, miniappId);
       if (roomId !== undefined) await rooms.requireJoined(roomId, userId);

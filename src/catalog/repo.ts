@@ -108,6 +108,11 @@ export async function wasLaunchedIn(db: Queryable, roomId: RoomId, miniappId: Mi
   return (await db.sql('launch_session').where({ room_id: roomId, miniapp_id: miniappId }).andWhere('launched_at', '>=', since).first('session_id')) !== undefined;
 }
 
+/** Forgets up to `limit` sessions that began before `before`. Returns how many there were. */
+export async function deleteLaunchSessionsBefore(tx: Transaction, before: number, limit: number): Promise<number> {
+  return tx.sql('launch_session').whereIn('session_id', tx.sql('launch_session').where('launched_at', '<', before).orderBy('launched_at').limit(limit).select('session_id')).delete();
+}
+
 /** What is known of a user's sessions in an app. */
 export async function deleteLaunchSessions(tx: Transaction, userId: UserId, miniappId: MiniAppId): Promise<void> {
   await tx.sql('launch_session').where({ user_id: userId, miniapp_id: miniappId }).delete();

@@ -58,6 +58,8 @@ const maxTries = 10;
 const retriedSqlStates = new Set(['40001', '40P01']);
 const int8Oid = 20;
 const backupPagesPerStep = 1000;
+/** 16 MiB. A page that many commits change is copied back once for all of them, in the commit that has the log full: four times as rarely as by default. */
+const pagesBetweenCheckpoints = 4000;
 
 const safeInteger = (text: string): number => {
   const value = Number(text);
@@ -73,8 +75,6 @@ function prepareConnection(connection: SqliteConnection, options: DatabaseOption
   connection.pragma(`busy_timeout = ${options.busyTimeoutMs}`);
   connection.pragma('foreign_keys = ON');
   connection.pragma('trusted_schema = OFF');
-  // What the savepoints of a group of transactions need to be undone is 64 kB soon, and would go into a file each time.
-  connection.pragma('temp_store = MEMORY');
 }
 
 /** A second connection, for reads: in WAL mode they see what was committed last and wait for nobody. */
@@ -102,6 +102,9 @@ function openSqlite(path: string, options: DatabaseOptions): { readonly sql: Kne
         prepareConnection(connection, options);
         connection.pragma('journal_mode = WAL');
         connection.pragma('synchronous = FULL');
+        // Each savepoint and many a statement keep the pages that they change, to undo them: a temporary file for that takes as long as the statement.
+        connection.pragma('temp_store = MEMORY');
+        connection.pragma(`wal_autocheckpoint = ${pagesBetweenCheckpoints}`);
         if (!inMemory) reader ??= openReader(path, options);
         done(null, connection);
       },

@@ -1,4 +1,5 @@
 import type { Database as Connection, Statement } from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
 // knex's own dialect class: not public API, which is why knex is pinned exactly.
 import BetterSqlite3Client from 'knex/lib/dialects/better-sqlite3/index.js';
 
@@ -10,22 +11,16 @@ interface Query {
 }
 
 const maxCachedStatements = 500;
-const statements = new WeakMap<Connection, Map<string, Statement>>();
+const statements = new WeakMap<Connection, LRUCache<string, Statement>>();
 
-/** A compiled statement, least recently used last out: knex itself compiles each query anew. */
-function prepared(connection: Connection, sql: string): Statement {
-  const cache = statements.get(connection) ?? new Map<string, Statement>();
+function statementsOf(connection: Connection): LRUCache<string, Statement> {
+  const cache = new LRUCache<string, Statement>({ max: maxCachedStatements, memoMethod: (sql) => connection.prepare(sql) });
   statements.set(connection, cache);
-  let statement = cache.get(sql);
-  if (statement === undefined) {
-    statement = connection.prepare(sql);
-    if (cache.size >= maxCachedStatements) cache.delete(cache.keys().next().value!);
-  } else {
-    cache.delete(sql);
-  }
-  cache.set(sql, statement);
-  return statement;
+  return cache;
 }
+
+/** A compiled statement: knex itself compiles each query anew. */
+const prepared = (connection: Connection, sql: string): Statement => (statements.get(connection) ?? statementsOf(connection)).memo(sql);
 
 /**
  * knex's better-sqlite3 dialect with two differences: a transaction takes the write lock when it begins (`BEGIN IMMEDIATE`),

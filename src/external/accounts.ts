@@ -86,7 +86,7 @@ const sealingPurpose = 'external-account';
 /** For so long an account that could not be verified can't be linked again, and counts as one of the user's. */
 const afterFailureMs = 24 * 3_600_000;
 
-const notFound = (): AppError => new AppError('NOT_FOUND', 'No such external account');
+const notFound = (neverWas: boolean): AppError => new AppError('NOT_FOUND', 'No such external account', { neverWas });
 const isOver = ({ expiresAt }: ExternalAccount, now: number): boolean => expiresAt !== undefined && now >= expiresAt;
 const next = (account: ExternalAccount, command: AccountCommand): AccountStatus => advance<AccountStatus>(accountMachine, account.status, command);
 
@@ -234,12 +234,12 @@ class AccountBook implements ExternalAccounts {
 
   /** Whoever has no part in it learns nothing, not even that it exists (decision D21). */
   #requireOwn(account: ExternalAccount | undefined, userId: UserId): ExternalAccount {
-    if (account?.userId !== userId) throw notFound();
+    if (account?.userId !== userId) throw notFound(account === undefined);
     return account;
   }
 
   #requireOpen(account: ExternalAccount | undefined, command: AccountCommand): ExternalAccount {
-    if (account === undefined) throw notFound();
+    if (account === undefined) throw notFound(true);
     next(account, command);
     if (isOver(account, this.#deps.clock.now())) throw new AppError('INVALID_STATE_TRANSITION', 'The time for this is over', { details: { state: account.status, command } });
     return account;

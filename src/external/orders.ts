@@ -54,7 +54,7 @@ export interface PageRequest {
 }
 
 const noAccount = (): AppError => new AppError('NOT_FOUND', 'No such external account');
-export const noOrder = (kind: Order['kind']): AppError => new AppError('NOT_FOUND', `No such ${kind}`);
+export const noOrder = (kind: Order['kind'], neverWas = false): AppError => new AppError('NOT_FOUND', `No such ${kind}`, { neverWas });
 
 export const isOver = ({ expiresAt }: Order, now: number): boolean => expiresAt !== undefined && now >= expiresAt;
 
@@ -100,7 +100,7 @@ export class OrderDesk<Kind extends Order['kind']> {
 
   /** Whoever has no part in it learns nothing, not even that it exists (decision D21). */
   requireOwn(order: OfKind<Kind> | undefined, userId: UserId): OfKind<Kind> {
-    if (order?.userId !== userId) throw noOrder(this.#kind);
+    if (order?.userId !== userId) throw noOrder(this.#kind, order === undefined);
     return order;
   }
 

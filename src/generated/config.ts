@@ -516,6 +516,10 @@ export interface ConfigFile {
      */
     score_interval_minutes: number;
     /**
+     * Days for which it is remembered who opened which mini-app when, in which room and with which parameters; what was counted of it stays.
+     */
+    launch_session_days: number;
+    /**
      * Days for which an app that was first published counts as new.
      */
     new_app_days: number;
@@ -917,9 +921,25 @@ export interface ConfigFile {
      */
     suspend_after_failed_payments: number;
     /**
+     * Different ids of payments, transfers, gifts and accounts outside that never were, asked for by one user and client in an hour, that suspend the two together; 0: never (section 11.4.5, suspected automation).
+     */
+    suspend_after_invented_ids: number;
+    /**
+     * Tokens of new sessions of one user and client in an hour that suspend the two together; 0: never (section 11.4.5, suspected automation).
+     */
+    suspend_after_new_tokens: number;
+    /**
+     * Hours of a day in which requests of one user and client were refused that suspend the two together; 0: never (section 11.4.5, suspected automation).
+     */
+    suspend_after_refused_hours: number;
+    /**
      * Seconds after which a suspension ends by itself.
      */
     suspension_seconds: number;
+    /**
+     * Days for which appeals are kept, decided or not.
+     */
+    appeal_days: number;
     /**
      * Where suspended users are sent; without it to POST /api/v1/appeals of this server (section 11.4.5).
      */

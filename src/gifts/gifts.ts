@@ -92,7 +92,7 @@ export interface Gifts {
   readonly takeAnswer: TakeAnswer;
 }
 
-const notFound = (): AppError => new AppError('GIFT_NOT_FOUND', 'No such gift');
+const notFound = (neverWas = false): AppError => new AppError('GIFT_NOT_FOUND', 'No such gift', { neverWas });
 const expired = (): AppError => new AppError('GIFT_EXPIRED', 'The time of this gift is over');
 const next = (gift: Gift, command: GiftCommand): GiftStatus => advance<GiftStatus>(giftMachine, gift.status, command);
 
@@ -234,7 +234,7 @@ class GiftTable implements Gifts {
   #isOver = ({ expiresAt }: Gift): boolean => this.#deps.clock.now() >= expiresAt;
 
   #requireConfirmable(gift: Gift | undefined, giver: UserId): Gift {
-    if (gift?.giver !== giver) throw notFound();
+    if (gift?.giver !== giver) throw notFound(gift === undefined);
     next(gift, 'confirm');
     if (this.#isOver(gift)) throw expired();
     return gift;
@@ -246,7 +246,7 @@ class GiftTable implements Gifts {
 
   /** Nobody but the giver knows of a gift that is not confirmed. @throws AppError GIFT_NOT_FOUND */
   async #requireVisible(gift: Gift | undefined, userId: UserId): Promise<Gift> {
-    if (gift === undefined) throw notFound();
+    if (gift === undefined) throw notFound(true);
     const isSecret = ['pending_authorization', 'processing', 'failed'].includes(gift.status);
     if (gift.giver === userId && isSecret) return gift;
     if (isSecret || !(gift.giver === userId || (await this.#mayOpen(gift, userId)))) throw notFound();

@@ -200,7 +200,7 @@ function handlerOf(operation: Operation, { routes, checkResponses, authenticator
     try {
       result = await handle(request);
     } catch (error) {
-      await limits.failed(operation.rateLimit ?? otherwise, principal, error);
+      await limits.failed(operation.rateLimit ?? otherwise, principal, error, Object.values(path).join(' '));
       throw error;
     }
     if (checkResponses) assertInContract(operation, result);

@@ -8,8 +8,8 @@ export interface RequestLimits {
   assertMayTry(): Promise<void>;
   /** Counts credentials that were refused. @throws AppError RATE_LIMIT_EXCEEDED */
   credentialsRefused(): Promise<void>;
-  /** Looks at how a request that was let in failed: failed payments count (sections 11.4.1, 11.4.5). */
-  failed(category: string, principal: Principal, error: unknown): Promise<void>;
+  /** Looks at how a request that was let in failed: failed payments count, and ids that are nobody's (sections 11.4.1, 11.4.5). `asked`: the ids in its path. */
+  failed(category: string, principal: Principal, error: unknown, asked: string): Promise<void>;
 }
 
 export const unlimited: RequestLimits = { admit: () => Promise.resolve(), assertMayTry: () => Promise.resolve(), credentialsRefused: () => Promise.resolve(), failed: () => Promise.resolve() };

@@ -33,8 +33,8 @@ export interface Idempotency {
    * @throws AppError DUPLICATE_TRANSACTION for another body under the same key, REQUEST_IN_PROGRESS while the first one runs
    */
   run<Prepared>(request: KeyedRequest, steps: Steps<Prepared>): Promise<ApiAnswer>;
-  /** A chore. */
-  purge(tx: Transaction, now: number): Promise<void>;
+  /** A chore: forgets old answers. True when there are more. */
+  purge(tx: Transaction, now: number): Promise<boolean>;
 }
 
 export interface IdempotencyDependencies {
@@ -99,6 +99,6 @@ export function createIdempotency({ database, clock, keepMs }: IdempotencyDepend
         running.delete(name);
       }
     },
-    purge: (tx, now) => purgeAnswers(tx, now - keepMs, purgeBatch),
+    purge: async (tx, now) => (await purgeAnswers(tx, now - keepMs, purgeBatch)) === purgeBatch,
   };
 }

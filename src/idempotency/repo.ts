@@ -48,9 +48,9 @@ export async function claimKey(tx: Transaction, name: string): Promise<boolean> 
   return result.rows[0]?.claimed === true;
 }
 
-/** Deletes some of the answers that were kept before a time. */
-export async function purgeAnswers(tx: Transaction, before: number, limit: number): Promise<void> {
+/** Deletes some of the answers that were kept before a time. Returns how many. */
+export async function purgeAnswers(tx: Transaction, before: number, limit: number): Promise<number> {
   const { sql } = tx;
   const old = sql('idempotency_key').where('created_at', '<', before).limit(limit).select('user_id', 'client_id', 'operation', 'key');
-  await sql('idempotency_key').whereIn(['user_id', 'client_id', 'operation', 'key'], old).delete();
+  return sql('idempotency_key').whereIn(['user_id', 'client_id', 'operation', 'key'], old).delete();
 }

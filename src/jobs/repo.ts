@@ -27,20 +27,19 @@ export type BegunJob = Omit<Job, 'body'> & { readonly bodyText: string; readonly
 
 const jobColumns = { id: 'text', stream: 'text', pos: 'bigint', kind: 'text', body: 'text', state: 'text', attempts: 'bigint', next_at: 'bigint', created_at: 'bigint', trace: 'text' } as const;
 
-/** Takes `count` positions at the end of each stream, under the stream row's lock: a serial would not be commit order. */
+/** Takes as many positions at the end of each stream as it gets jobs, under the stream row's lock: a serial would not be commit order. */
 async function takePositions(tx: Transaction, streams: ReadonlyMap<string, NewJob[]>, now: number): Promise<Map<string, number>> {
   const wanted = [...streams.entries()].map(([stream, jobs]) => ({ stream, next_pos: jobs.length, ready_at: jobs[0]?.runAt ?? now, fence: now }));
-  const source =
-    tx.dialect === 'postgres'
-      ? 'SELECT stream, next_pos, ready_at, fence FROM json_to_recordset(?::json) AS r(stream text, next_pos bigint, ready_at bigint, fence bigint) ORDER BY stream'
-      : `SELECT value ->> 'stream', value ->> 'next_pos', value ->> 'ready_at', value ->> 'fence' FROM json_each(?) WHERE true`;
-  const rows = await runSql<{ stream: string; next_pos: number }>(
-    tx,
-    `INSERT INTO job_stream (stream, next_pos, ready_at, fence) ${source}
+  const insert = (source: string): string => `INSERT INTO job_stream (stream, next_pos, ready_at, fence) ${source}
      ON CONFLICT (stream) DO UPDATE SET next_pos = job_stream.next_pos + excluded.next_pos, ready_at = COALESCE(job_stream.ready_at, excluded.ready_at)
-     RETURNING stream, next_pos`,
-    [JSON.stringify(wanted)],
-  );
+     RETURNING stream, next_pos`;
+  const rows: { stream: string; next_pos: number }[] = [];
+  if (tx.dialect === 'postgres') {
+    const source = 'SELECT stream, next_pos, ready_at, fence FROM json_to_recordset(?::json) AS r(stream text, next_pos bigint, ready_at bigint, fence bigint) ORDER BY stream';
+    rows.push(...(await runSql<{ stream: string; next_pos: number }>(tx, insert(source), [JSON.stringify(wanted)])));
+  } else {
+    for (const { stream, next_pos, ready_at, fence } of wanted) rows.push(...(await runSql<{ stream: string; next_pos: number }>(tx, insert('VALUES (?, ?, ?, ?)'), [stream, next_pos, ready_at, fence])));
+  }
   return new Map(rows.map((row) => [row.stream, row.next_pos - (streams.get(row.stream)?.length ?? 0)]));
 }
 

@@ -84,6 +84,8 @@ interface AppErrorOptions {
   readonly retryAfterMs?: number;
   /** Members of the error itself, where the specification has them there. */
   readonly fields?: Readonly<Record<string, unknown>>;
+  /** Never told: what was asked for by its id has never been. For everybody the answer is as for what is somebody else's. */
+  readonly neverWas?: boolean;
   readonly cause?: unknown;
 }
 
@@ -93,6 +95,7 @@ export class AppError extends Error {
   readonly details: AppErrorOptions['details'];
   readonly retryAfterMs: number | undefined;
   readonly fields: Readonly<Record<string, unknown>>;
+  readonly neverWas: boolean;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -101,6 +104,7 @@ export class AppError extends Error {
     this.details = options.details;
     this.retryAfterMs = options.retryAfterMs;
     this.fields = options.fields ?? {};
+    this.neverWas = options.neverWas ?? false;
   }
 
   get status(): number {

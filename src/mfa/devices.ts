@@ -29,13 +29,19 @@ function assertNow(timestamp: string, windowMs: number, now: number): void {
   if (offMs > windowMs) throw new AppError('INVALID_SIGNATURE', `timestamp: more than ${windowMs / 1000} seconds off`, { details: [{ field: 'timestamp', problem: `more than ${windowMs / 1000} seconds off` }] });
 }
 
+/** The one of `texts` that the device signed. */
+async function findSigned(device: Device, texts: readonly string[], signature: Buffer): Promise<string | undefined> {
+  for (const text of texts) if (await isSignedBy(device, text, signature)) return text;
+  return undefined;
+}
+
 export function createDeviceSignatures({ database, clock }: { readonly database: Database; readonly clock: Clock }): DeviceSignatures {
   return {
     async judge(userId, expected, { deviceId, signature, timestamp }) {
       const device = await findDevice(database, userId, deviceId);
       if (device === undefined) throw new AppError('DEVICE_NOT_REGISTERED', 'This device has no registered key', { details: { device_id: deviceId } });
       assertNow(timestamp, expected.windowMs, clock.now());
-      const text = expected.signedTexts(timestamp).find((one) => isSignedBy(device, one, signature));
+      const text = await findSigned(device, expected.signedTexts(timestamp), signature);
       if (text === undefined) return undefined;
       return {
         deviceId,
@@ -75,19 +81,19 @@ const maxDevices = 20;
 const noDevice = (): AppError => new AppError('NOT_FOUND', 'No device of this id is registered');
 
 export function createDevices({ database, clock, changes }: { readonly database: Database; readonly clock: Clock; readonly changes: Changes }): Devices {
-  const assertPossession = (registration: DeviceRegistration, key: ReturnType<typeof readPublicKey>): void => {
+  const assertPossession = async (registration: DeviceRegistration, key: ReturnType<typeof readPublicKey>): Promise<void> => {
     if (registration.proof === undefined) return;
     const { evidence } = readEvidence('biometric', { ...registration.proof, device_id: registration.device_id }, 'proof');
     if (evidence.kind !== 'signature') throw invalidField('proof.signature', 'is required');
     assertNow(evidence.timestamp, attestationWindowMs, clock.now());
-    if (!isSignedBy(key, `${registration.device_id}:${key.keyHash}:${evidence.timestamp}`, evidence.signature)) throw new AppError('INVALID_SIGNATURE', 'proof: not signed by this key');
+    if (!(await isSignedBy(key, `${registration.device_id}:${key.keyHash}:${evidence.timestamp}`, evidence.signature))) throw new AppError('INVALID_SIGNATURE', 'proof: not signed by this key');
   };
 
   return {
     async register(requester, registration, evidence) {
       const { userId } = requester;
       const key = readPublicKey(registration.public_key);
-      assertPossession(registration, key);
+      await assertPossession(registration, key);
       const permission = await changes.permit(requester, { kind: 'action', action: 'mfa.device.register', subject: key.keyHash }, evidence);
       const deviceId = registration.device_id;
       return database.inTransaction(async (tx) => {

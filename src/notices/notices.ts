@@ -39,8 +39,8 @@ export interface Notices {
   publishToApp(tx: Transaction, notice: AppNotice): void;
   /** A stream of server-sent events from now on, or from behind `lastEventId`. @throws AppError RATE_LIMIT_EXCEEDED, SERVICE_UNAVAILABLE (too many streams) */
   open(stream: NewStream): { readonly text: AsyncIterable<string>; readonly cut: AbortSignal };
-  /** A chore: forgets what is older than is to be kept. */
-  tidyUp(tx: Transaction, now: number): Promise<void>;
+  /** A chore: forgets what is older than is to be kept. True when there is more. */
+  tidyUp(tx: Transaction, now: number): Promise<boolean>;
   /** Part of an erasure. Returns how many notices there were. */
   erase(tx: Transaction, userId: UserId): Promise<number>;
   /** Streams that are open in this process. */
@@ -95,7 +95,7 @@ export function createNotices(deps: NoticesDependencies): Notices {
       append(tx, { user_id: miniappId, kind, audience: miniappId, for_host: 0, session_id: null, body: writeJson({ kind, at: isoTime(now), ...body }), created_at: now });
     },
     open: (stream) => streams.open(stream),
-    tidyUp: (tx, now) => purgeNotices(tx, now - options.retentionMs, purgedAtOnce),
+    tidyUp: async (tx, now) => (await purgeNotices(tx, now - options.retentionMs, purgedAtOnce)) >= purgedAtOnce,
     erase: (tx, userId) => eraseNotices(tx, userId),
     count: () => streams.size,
     health: () => streams.health(),

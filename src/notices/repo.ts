@@ -107,8 +107,9 @@ export async function listNotices(db: Queryable, { userId, audience, firstParty 
   return rows.map((row) => ({ pos: row.pos, kind: row.kind, sessionId: row.session_id ?? undefined, body: row.body, createdAt: row.created_at }));
 }
 
-/** Forgets notices from before `before`, of the users of the `limit` oldest, and says so in their feeds. Feeds that are in use are left for the next time. */
-export async function purgeNotices(tx: Transaction, before: number, limit: number): Promise<void> {
+/** Forgets notices from before `before`, of the users of the `limit` oldest, and says so in their feeds. Feeds that are in use are left for the next time. Returns how many there were. */
+export async function purgeNotices(tx: Transaction, before: number, limit: number): Promise<number> {
+  let forgotten = 0;
   const due = await runSql<{ user_id: string }>(tx, 'SELECT DISTINCT user_id FROM (SELECT user_id FROM notice WHERE created_at < ? ORDER BY created_at LIMIT ?) n ORDER BY user_id', [before, limit]);
   const lock = tx.dialect === 'postgres' ? ' FOR NO KEY UPDATE SKIP LOCKED' : '';
   for (const { user_id: userId } of due) {
@@ -117,7 +118,9 @@ export async function purgeNotices(tx: Transaction, before: number, limit: numbe
     const gone = await runSql<{ pos: number }>(tx, 'DELETE FROM notice WHERE user_id = ? AND created_at < ? RETURNING pos', [userId, before]);
     const floor = gone.reduce((highest, { pos }) => Math.max(highest, pos), feed.floor);
     await runSql(tx, 'UPDATE notice_feed SET floor = ? WHERE user_id = ?', [floor, userId]);
+    forgotten += gone.length;
   }
+  return forgotten;
 }
 
 /** Deletes all that a user was ever told. Returns how many notices there were. */

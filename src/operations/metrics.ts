@@ -12,11 +12,13 @@ export interface MetricsDependencies {
   readonly loops: () => Readonly<Record<string, LoopReport>>;
   /** Open streams of `/api/v1/events`. */
   readonly eventStreams: () => number;
-  /** Whether Redis counts requests, undefined where it is not to; and how many keys this process counts itself. */
   /** States of the circuit breakers in front of the wallet service. */
   readonly breakers: () => Readonly<Record<string, { readonly state: string }>>;
   /** Instructions to the wallet service without an answer; undefined where there is no such service. */
   readonly openInstructions: () => Promise<{ readonly count: number; readonly oldestAt: number | undefined } | undefined>;
+  /** For what users may be suspended: shown from the start, since the first of a kind would be no increase otherwise. */
+  readonly suspensionReasons?: readonly string[];
+  /** Whether Redis counts requests, undefined where it is not to; and how many keys this process counts itself. */
   readonly limits: () => { readonly redis: boolean | undefined; readonly localKeys: number };
 }
 
@@ -136,7 +138,7 @@ function walletGauges(registers: Registry[], { breakers, openInstructions, clock
 }
 
 /** What Prometheus reads. Queue depths are asked of the database when it asks. */
-export function createMetrics({ database, clock, homeserverState, loops, eventStreams, limits, breakers, openInstructions }: MetricsDependencies): Metrics {
+export function createMetrics({ database, clock, homeserverState, loops, eventStreams, limits, suspensionReasons = [], breakers, openInstructions }: MetricsDependencies): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -178,6 +180,7 @@ export function createMetrics({ database, clock, homeserverState, loops, eventSt
   limitGauges(registers, limits);
   const limited = new Counter({ name: 'tmcp_rate_limit_requests_total', help: 'Requests by category of limit and what became of them', labelNames: ['category', 'outcome'], registers });
   const suspended = new Counter({ name: 'tmcp_suspensions_total', help: 'Users suspended through a client because of abuse', labelNames: ['reason'], registers });
+  for (const reason of suspensionReasons) suspended.inc({ reason }, 0);
   return {
     registry,
     observeRequest: ({ operation, method, status, durationMs }) => requests.observe({ operation, method, status: String(status) }, durationMs / 1000),

@@ -70,7 +70,7 @@ class AuthorizationDesk implements Authorization {
     const proof = signature === undefined ? undefined : await this.#judge(payment, signature);
     const requirement = await this.#requirement(payment, proof);
     if (proof === undefined || requirement.reasons.length > 0 || sandboxOutcome(payment) === 'require_mfa') return this.#openChallenge(session, payment, proof, requirement.excludedDevice);
-    return { payment: await this.#settle(session, id, proof), challenge: undefined };
+    return { payment: await this.#settle(session, payment, proof), challenge: undefined };
   }
 
   async challenge(session: PayerSession, id: string): Promise<Authorized> {
@@ -80,7 +80,7 @@ class AuthorizationDesk implements Authorization {
   async verify(session: PayerSession, id: string, answer: ChallengeAnswer): Promise<Payment> {
     const payment = await this.#findPayable(session, id);
     if (payment.status !== 'mfa_required') throw new AppError('INVALID_STATE_TRANSITION', 'This payment has no challenge: authorize it', { details: { state: payment.status, command: 'verify' } });
-    return this.#settle(session, id, await this.#deps.factors.challenges.verify(session.userId, id, answer));
+    return this.#settle(session, payment, await this.#deps.factors.challenges.verify(session.userId, id, answer));
   }
 
   async cancel(session: PayerSession, id: string): Promise<Payment> {
@@ -152,16 +152,16 @@ class AuthorizationDesk implements Authorization {
   }
 
   /** Spends the proof and moves the money, or ends the payment with the reason why the wallet would not. */
-  async #settle(session: PayerSession, id: string, proof: Proof): Promise<Payment> {
+  async #settle(session: PayerSession, known: Payment, proof: Proof): Promise<Payment> {
     const { database, settlement } = this.#deps;
     const locked = async (tx: Transaction): Promise<Payment> => {
-      const payment = this.#requireWaiting(requireConcerned(await lockPayment(tx, id), session), 'authorize');
+      const payment = this.#requireWaiting(requireConcerned(await lockPayment(tx, known.id), session), 'authorize');
       await proof.spend(tx);
       return payment;
     };
     const begin = async (): Promise<Payment> => {
       try {
-        await settlement.lookAhead((await findPayment(database, id))!);
+        await settlement.lookAhead(known);
         return await settlement.finish(await database.inTransaction(async (tx) => settlement.pay(tx, await locked(tx), proof.ticket)));
       } catch (error) {
         if (!isRefusal(error)) throw error;

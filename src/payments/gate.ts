@@ -18,14 +18,14 @@ export type PaymentCaller = PayerSession | { readonly kind: 'client'; readonly m
 const walletAudiences: readonly string[] = ['tmcp_wallet', 'tmcp_p2p'];
 const isFirstParty = ({ audience }: PayerSession): boolean => walletAudiences.includes(audience);
 
-const notFound = (): AppError => new AppError('PAYMENT_NOT_FOUND', 'No such payment');
+const notFound = (neverWas: boolean): AppError => new AppError('PAYMENT_NOT_FOUND', 'No such payment', { neverWas });
 
 const concerns = (payment: Payment, caller: PaymentCaller): boolean =>
   caller.kind === 'client' ? payment.miniappId === caller.miniappId : payment.payer === caller.userId && (isFirstParty(caller) || caller.audience === payment.miniappId);
 
 /** For its payer, through the host client or the paying app, and its merchant. @throws AppError PAYMENT_NOT_FOUND, one and the same for everybody else (decision D21) */
 export function requireConcerned(payment: Payment | undefined, caller: PaymentCaller): Payment {
-  if (payment === undefined || !concerns(payment, caller)) throw notFound();
+  if (payment === undefined || !concerns(payment, caller)) throw notFound(payment === undefined);
   return payment;
 }
 

@@ -3,8 +3,9 @@ import type { Payment } from './types.ts';
 
 export const expiryJobKind = 'payment.expire';
 export const settlingJobKind = 'payment.settle';
+export const sentJobKind = 'payment.sent';
 
-/** Body of both. */
+/** Body of all of them. */
 export interface PaymentJob {
   readonly paymentId: string;
 }
@@ -17,3 +18,6 @@ export const expiryJob = (payment: Payment): NewJob => jobOf(expiryJobKind, paym
 
 /** Asks what became of a payment that is in `processing`. */
 export const settlingJob = (payment: Payment, runAt: number): NewJob => jobOf(settlingJobKind, payment, runAt);
+
+/** Says that a payment is on its way, if a wallet service has not answered by then. */
+export const sentJob = (payment: Payment, runAt: number): NewJob => jobOf(sentJobKind, payment, runAt);

@@ -1,7 +1,7 @@
 import type { Transaction } from '../database/index.ts';
 import { createAuthorization, type Authorization, type AuthorizationDependencies } from './authorization.ts';
 import { requireConcerned, type PaymentCaller } from './gate.ts';
-import { expiryJobKind, settlingJobKind, type PaymentJob } from './jobs.ts';
+import { expiryJobKind, sentJobKind, settlingJobKind, type PaymentJob } from './jobs.ts';
 import { createPaymentRecord, type RecordDependencies } from './record.ts';
 import { listRefunds } from './refund-repo.ts';
 import { createRefunds, type Refunds } from './refunds.ts';
@@ -18,7 +18,7 @@ export interface PaymentWithRefunds {
 }
 
 /** Payments to mini-apps: specification sections 7.3 and 7.4, decisions D5 to D8 and D20 to D23. */
-export interface Payments extends PaymentRequests, Authorization, Refunds, Pick<Settlement, 'answer' | 'takeAnswer'> {
+export interface Payments extends PaymentRequests, Authorization, Refunds, Pick<Settlement, 'answer' | 'tellSent' | 'takeAnswer'> {
   /** For its payer and its merchant. @throws AppError PAYMENT_NOT_FOUND for everybody else */
   get(caller: PaymentCaller, id: string): Promise<PaymentWithRefunds>;
 }
@@ -38,6 +38,7 @@ export function createPayments(deps: PaymentsDependencies): Payments {
     takeRefundAnswer: (tx, answer) => refunds.takeRefundAnswer(tx, answer),
     takeAnswer: (tx, answer) => settlement.takeAnswer(tx, answer),
     answer: (tx, id) => settlement.answer(tx, id),
+    tellSent: (tx, id) => settlement.tellSent(tx, id),
     authorize: (session, id, signature) => desk.authorize(session, id, signature),
     challenge: (session, id) => desk.challenge(session, id),
     verify: (session, id, answer) => desk.verify(session, id, answer),
@@ -50,7 +51,7 @@ export function createPayments(deps: PaymentsDependencies): Payments {
   };
 }
 
-export const paymentJobs = (payments: Pick<Payments, 'expire' | 'answer'>) => {
+export const paymentJobs = (payments: Pick<Payments, 'expire' | 'answer' | 'tellSent'>) => {
   const acting = (act: (tx: Transaction, id: string) => Promise<void>) => ({ run: ({ body }: { readonly body: unknown }) => Promise.resolve((tx: Transaction) => act(tx, (body as PaymentJob).paymentId)) });
-  return { [expiryJobKind]: acting((tx, id) => payments.expire(tx, id)), [settlingJobKind]: acting((tx, id) => payments.answer(tx, id)) };
+  return { [expiryJobKind]: acting((tx, id) => payments.expire(tx, id)), [settlingJobKind]: acting((tx, id) => payments.answer(tx, id)), [sentJobKind]: acting((tx, id) => payments.tellSent(tx, id)) };
 };

@@ -75,7 +75,7 @@ class RefundDesk implements Refunds {
 
   async refund(tx: Transaction, id: string, { amountMinor: wanted, reason, notes, miniappId, by }: RefundRequest): Promise<RefundOfPayment & { readonly moved: Moved }> {
     const before = await lockPayment(tx, id);
-    if (before === undefined || (miniappId !== undefined && before.miniappId !== miniappId)) throw new AppError('PAYMENT_NOT_FOUND', 'No such payment');
+    if (before === undefined || (miniappId !== undefined && before.miniappId !== miniappId)) throw new AppError('PAYMENT_NOT_FOUND', 'No such payment', { neverWas: before === undefined });
     const amountMinor = wanted(before) ?? refundable(before);
     // First whether there is anything to refund at all, then how much.
     next(before, amountMinor === refundable(before) ? 'refund_all' : 'refund');

@@ -110,11 +110,14 @@ export async function lockPayment(tx: Transaction, id: string): Promise<Payment 
   return row === undefined ? undefined : fromRow(row);
 }
 
-/** Writes where the payment stands now; its terms are never written again. False when it is not as it was `before` any more. */
+/**
+ * Writes where the payment stands now; its terms are never written again, nor what is as it was: each column that is named costs its indexes.
+ * False when it is not as it was `before` any more.
+ */
 export async function movePayment(tx: Transaction, before: Payment, payment: Payment): Promise<boolean> {
-  const state = stateOf(payment);
-  const changed = Object.keys(state).map((column) => `${column} = ?`).join(', ');
-  const rows = await runSql(tx, `UPDATE payment SET ${changed} WHERE id = ? AND status = ? AND refunded = ? AND refunding = ? RETURNING id`, [...Object.values(state), payment.id, before.status, before.refundedMinor, before.refundingMinor]);
+  const [was, state] = [stateOf(before), stateOf(payment)];
+  const changed = (Object.keys(state) as (keyof typeof state)[]).filter((column) => column === 'status' || state[column] !== was[column]);
+  const rows = await runSql(tx, `UPDATE payment SET ${changed.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND status = ? AND refunded = ? AND refunding = ? RETURNING id`, [...changed.map((column) => state[column]), payment.id, before.status, before.refundedMinor, before.refundingMinor]);
   return rows.length === 1;
 }
 

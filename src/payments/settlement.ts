@@ -5,7 +5,7 @@ import type { AppError } from '../kernel/errors.ts';
 import type { MiniApps } from '../miniapps/index.ts';
 import type { AuditRecord } from '../security/audit/index.ts';
 import type { Moved, Movement, MovementProof, TakeAnswer, Wallet } from '../wallet/index.ts';
-import { settlingJob } from './jobs.ts';
+import { sentJob, settlingJob } from './jobs.ts';
 import { next, type PaymentRecord } from './record.ts';
 import { findPayment, lockPayment } from './repo.ts';
 import { notPaid } from './requests.ts';
@@ -19,6 +19,8 @@ export interface SettlementDependencies {
   readonly wallet: Wallet;
   readonly miniapps: Pick<MiniApps, 'find'>;
   readonly record: PaymentRecord;
+  /** How long a wallet service may take before it is announced that a payment is on its way. */
+  readonly sentAfterMs: number;
 }
 
 /** Where money moves. All of it is part of the caller's transaction; what is thrown must roll that back. */
@@ -33,6 +35,8 @@ export interface Settlement {
   fail(tx: Transaction, payment: Payment, error: AppError): Promise<Payment>;
   /** Part of a job: the wallet's answer to a payment in `processing`; does nothing to any other. */
   answer(tx: Transaction, id: string): Promise<void>;
+  /** Part of a job: announces that a payment is on its way, if the wallet service has not answered yet. */
+  tellSent(tx: Transaction, id: string): Promise<void>;
   /** The wallet service's answer. */
   readonly takeAnswer: TakeAnswer;
 }
@@ -50,7 +54,7 @@ const movementOf = ({ id, payer, miniappId, amountMinor, currency, description, 
   roomId,
 });
 
-export function createSettlement({ database, clock, queue, wallet, miniapps, record }: SettlementDependencies): Settlement {
+export function createSettlement({ database, clock, queue, wallet, miniapps, record, sentAfterMs }: SettlementDependencies): Settlement {
   const complete = async (tx: Transaction, before: Payment, payment: Payment, by: AuditRecord['actor']): Promise<Payment> => {
     const completed: Payment = { ...payment, completedAt: clock.now() };
     await record.move(tx, before, completed, by);
@@ -80,6 +84,9 @@ export function createSettlement({ database, clock, queue, wallet, miniapps, rec
     if (moved.settled) {
       await record.announce(tx, 'sent', processing);
       queue.enqueue(tx, settlingJob(processing, clock.now() + sandboxAnswerMs));
+    } else {
+      // Most answers come while the request waits for them, and then there is nothing to say in between.
+      queue.enqueue(tx, sentJob(processing, clock.now() + sentAfterMs));
     }
     return { payment: processing, moved };
   };
@@ -98,6 +105,10 @@ export function createSettlement({ database, clock, queue, wallet, miniapps, rec
       if (payment?.status !== 'processing') throw new Error(`the wallet answers to the payment ${ref}, which does not wait for it`);
       if ('refused' in outcome) await fail(tx, payment, outcome.refused);
       else await complete(tx, payment, { ...payment, status: next(payment, 'complete'), txnId: outcome.txnId }, theWallet);
+    },
+    async tellSent(tx, id) {
+      const payment = await lockPayment(tx, id);
+      if (payment?.status === 'processing') await record.announce(tx, 'sent', payment);
     },
     async answer(tx, id) {
       const payment = await lockPayment(tx, id);

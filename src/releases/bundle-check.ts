@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Entry, ZipFile } from 'yauzl';
 import { invalidField } from '../kernel/errors.ts';
@@ -13,6 +13,8 @@ export interface BundleLimits {
 export type FileVisitor = (name: string, bytes: AsyncIterable<Buffer>) => Promise<void>;
 
 const localHeader = Buffer.from([0x50, 0x4b, 0x03, 0x04]);
+/** What ends the list of files: the end record, or the one of ZIP64 before it. */
+const endRecords = [Buffer.from([0x50, 0x4b, 0x05, 0x06]), Buffer.from([0x50, 0x4b, 0x06, 0x06])];
 const maxPathBytes = 512;
 const maxDepth = 20;
 const fileTypeMask = 0o170000;
@@ -57,6 +59,13 @@ function readEntries(zip: ZipFile, limits: BundleLimits): Promise<Entry[]> {
     });
     zip.readEntry();
   });
+}
+
+/** Readers that go by the size of the list, and not by the count, must not find files that we have not seen. */
+async function assertCounted(zip: ZipFile, file: FileHandle): Promise<void> {
+  // Where the next entry would be; the types have it wrong.
+  const { buffer } = await file.read(Buffer.alloc(4), 0, 4, zip.readEntryCursor as unknown as number);
+  if (!endRecords.some((signature) => signature.equals(buffer))) throw refused('is not a well-formed ZIP archive: it has more files than it counts');
 }
 
 /** Entries that share bytes unpack to far more than the archive holds. */
@@ -112,6 +121,7 @@ export async function readBundle(path: string, limits: BundleLimits, visit: File
     if (zip.entryCount > limits.maxFiles * 2) throw refused(`has more than ${limits.maxFiles} files`);
     if (zip.comment !== undefined && zip.comment.length > 0) throw refused('has a comment at its end');
     const entries = await readEntries(zip, limits);
+    await assertCounted(zip, file);
     assertApart(entries, size);
     const names = entries.map(({ fileName }) => fileName);
     if (!names.includes('index.html')) throw refused('has no index.html at its root');

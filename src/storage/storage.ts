@@ -56,8 +56,8 @@ export interface Storage extends Omit<Reader, 'get' | 'all'>, Writer {
   clear(tx: Transaction, owner: Owner): Promise<void>;
   /** Deletes all that any mini-app stored for a user, without a trace: when the account is erased. */
   erase(tx: Transaction, userId: UserId): Promise<void>;
-  /** A chore: clears away what has expired, and what is remembered of deletions and answers for longer than it need be. Nobody sees a difference, but who was away for that long. */
-  sweep(tx: Transaction, now: number): Promise<void>;
+  /** A chore: clears away what has expired, and what is remembered of deletions and answers for longer than it need be. Nobody sees a difference, but who was away for that long. True when there is more. */
+  sweep(tx: Transaction, now: number): Promise<boolean>;
   /** The job that seals everything again after a rotation of keys (`resealJob`). */
   readonly resealing: JobKind;
   /** Ends the waiting of requests, before the listener is closed. */
@@ -73,14 +73,15 @@ async function* everythingOf(userId: UserId, database: Database, reader: Reader)
   }
 }
 
+async function hasChanged({ database, clock }: Pick<StorageDependencies, 'database' | 'clock'>, owner: Owner, rev: number): Promise<boolean> {
+  const space = await findSpace(database, owner);
+  return space !== undefined && (space.rev > rev || (space.nextExpiryAt !== undefined && space.nextExpiryAt <= clock.now()));
+}
+
 export function createStorage(deps: StorageDependencies): Storage {
   const { database, clock, log, limits } = deps;
   const vault = createVault(deps.keyRing, log);
-  const hasChanged = async (owner: Owner, rev: number): Promise<boolean> => {
-    const space = await findSpace(database, owner);
-    return space !== undefined && (space.rev > rev || (space.nextExpiryAt !== undefined && space.nextExpiryAt <= clock.now()));
-  };
-  const watch = createWatch({ clock, log, hasChanged, pollIntervalMs: deps.pollIntervalMs });
+  const watch = createWatch({ clock, log, hasChanged: (owner, rev) => hasChanged(deps, owner, rev), pollIntervalMs: deps.pollIntervalMs });
   const onChanged = (owner: Owner): void => deps.wakes.tell('storage', [spaceName(owner)]);
   const hot = deps.cacheBytes > 0 ? createHotEntries({ database, clock, maxBytes: deps.cacheBytes }) : undefined;
   const find = (owner: Owner, key: string): Promise<SealedEntry | undefined> => (hot === undefined ? findLiveEntry(database, owner, key, clock.now()) : hot.find(owner, key));
@@ -101,7 +102,11 @@ export function createStorage(deps: StorageDependencies): Storage {
     ...writer,
     limits,
     async get(owner, key) {
-      const entry = await reader.get(owner, key);
+      const entry = await reader.get(owner, key).catch((error: unknown) => {
+        // What does not open is mended on the disk.
+        hot?.forget([spaceName(owner)]);
+        throw error;
+      });
       if (entry === undefined) throw new AppError('NOT_FOUND', 'Nothing is stored under this key');
       return entry;
     },
@@ -136,9 +141,9 @@ export function createStorage(deps: StorageDependencies): Storage {
       tx.afterCommit(() => deps.wakes.tell('storage'));
     },
     async sweep(tx, now) {
-      for (const told of await sweepExpired(tx, now, sweptAtOnce)) tell(tx, told);
-      await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce);
-      await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce);
+      const expired = await sweepExpired(tx, now, sweptAtOnce);
+      expired.forEach((told) => tell(tx, told));
+      return Math.max(expired.length, await purgeTombstones(tx, now - deps.tombstoneMs, sweptAtOnce), await purgeAnswers(tx, now - deps.tombstoneMs, sweptAtOnce)) >= sweptAtOnce;
     },
     resealing: createReseal({ ...deps, vault }),
     stopWaiting: () => watch.stop(),

@@ -24,17 +24,20 @@ export async function sweepExpired(tx: Transaction, now: number, limit: number):
   return told;
 }
 
-/** Forgets deletions from before `before`, in the spaces of the `limit` oldest, and says in their floors that it did. */
-export async function purgeTombstones(tx: Transaction, before: number, limit: number): Promise<void> {
+/** Forgets deletions from before `before`, in the spaces of the `limit` oldest, and says in their floors that it did. Returns how many there were. */
+export async function purgeTombstones(tx: Transaction, before: number, limit: number): Promise<number> {
+  let forgotten = 0;
   const old = await runSql<{ space_id: number }>(tx, 'SELECT DISTINCT space_id FROM (SELECT space_id FROM storage_entry WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?) t', [before, limit]);
   for (const row of await lockSpaces(tx, old.map(({ space_id: id }) => id))) {
     const gone = await runSql<{ rev: number }>(tx, 'DELETE FROM storage_entry WHERE space_id = ? AND deleted_at < ? RETURNING rev', [row.id, before]);
     const floor = gone.reduce((highest, { rev }) => Math.max(highest, rev), row.floor);
     await saveSpace(tx, { ...spaceFromRow(row), floor });
+    forgotten += gone.length;
   }
+  return forgotten;
 }
 
-/** Forgets up to `limit` answers that were kept for replays from before `before`. */
-export async function purgeAnswers(tx: Transaction, before: number, limit: number): Promise<void> {
-  await runSql(tx, 'DELETE FROM storage_mutation WHERE (space_id, mutation_id) IN (SELECT space_id, mutation_id FROM storage_mutation WHERE created_at < ? LIMIT ?)', [before, limit]);
+/** Forgets up to `limit` answers that were kept for replays from before `before`. Returns how many there were. */
+export async function purgeAnswers(tx: Transaction, before: number, limit: number): Promise<number> {
+  return (await runSql(tx, 'DELETE FROM storage_mutation WHERE (space_id, mutation_id) IN (SELECT space_id, mutation_id FROM storage_mutation WHERE created_at < ? LIMIT ?) RETURNING space_id', [before, limit])).length;
 }

@@ -94,12 +94,12 @@ type FinalStatus = Extract<TransferStatus, 'completed' | ReleaseOutcome>;
 /** The answer of the wallet service that leads to what was meant. */
 const settledBy: Readonly<Partial<Record<TransferStatus, TransferCommand>>> = { completed: 'settle_complete', pending_recipient_acceptance: 'settle_await_acceptance', rejected: 'settle_reject', cancelled: 'settle_cancel', expired: 'settle_expire' };
 
-const notFound = (): AppError => new AppError('TRANSFER_NOT_FOUND', 'No such transfer');
+const notFound = (neverWas: boolean): AppError => new AppError('TRANSFER_NOT_FOUND', 'No such transfer', { neverWas });
 const isOver = ({ expiresAt }: Transfer, now: number): boolean => expiresAt !== undefined && now >= expiresAt;
 
 /** Whoever has no part in it learns nothing, not even that it exists (decision D21). */
 function requireRole(transfer: Transfer | undefined, userId: UserId, role: Role): Transfer {
-  if (transfer?.[role] !== userId) throw notFound();
+  if (transfer?.[role] !== userId) throw notFound(transfer === undefined);
   return transfer;
 }
 

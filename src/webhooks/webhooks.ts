@@ -45,8 +45,8 @@ export interface Webhooks {
   /** Deliveries are signed with both until `overlapMs` from now. Part of the transaction that stores the new secret. */
   keepSigningWith(tx: Transaction, miniappId: MiniAppId, sealedSecret: string, overlapMs: number): Promise<void>;
   readonly delivering: JobKind;
-  /** A chore: forgets what was settled long ago. */
-  readonly tidyUp: (tx: Transaction, now: number) => Promise<void>;
+  /** A chore: forgets what was settled long ago. True when there is more. */
+  readonly tidyUp: (tx: Transaction, now: number) => Promise<boolean>;
 }
 
 export const deliveryKind = 'webhook.delivery';
@@ -149,8 +149,9 @@ export function createWebhooks(deps: WebhookDependencies): Webhooks {
       },
     },
     async tidyUp(tx, now) {
-      await deleteSettledBefore(tx, now - options.retentionMs, purgeBatch);
+      const gone = await deleteSettledBefore(tx, now - options.retentionMs, purgeBatch);
       await deleteOldSecrets(tx, now);
+      return gone === purgeBatch;
     },
   };
 }

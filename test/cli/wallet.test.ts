@@ -18,7 +18,7 @@ describe('tmcp wallet, beside a running server', function () {
   it('credits exactly, and prints the transaction id and nothing else', async () => {
     const { code, stdout, stderr } = await run('credit', '@alice:hs.test', '100.10', 'USD', '--reason', 'Welcome');
     expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '@alice:hs.test has 100.10 USD more\n' });
-    expect(stdout).to.match(/^txn_[a-z2-7]{20}\n$/);
+    expect(stdout).to.match(/^txn_[a-z2-7]{25}\n$/);
     await run('credit', '@bob:hs.test', '7', 'JPY');
     const audit = await run('audit', '--json');
     expect(JSON.parse(audit.stdout)).to.deep.equal({ breaks: [], totals: [{ currency: 'JPY', inside: '7', accounts: 1 }, { currency: 'USD', inside: '10010', accounts: 1 }] });

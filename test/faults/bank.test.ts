@@ -16,6 +16,7 @@ import { limits, usd } from '../wallet/support.ts';
 import { call, firstPartyToken } from '../support/api.ts';
 import { onBothDatabases } from '../support/databases.ts';
 import { eventually } from '../support/eventually.ts';
+import { postgresAvailable, startPostgres, type Postgres } from '../support/postgres.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { tmcpJson, tmcpPrints } from '../support/tmcp.ts';
@@ -35,6 +36,8 @@ const userOf = (name: string): string => `@${name}:example.org`;
 
 onBothDatabases('the bank under kill -9', (databases) => {
   let homeserver: BankHomeserver;
+  /** A cluster of its own, whose postmaster can be killed; undefined on SQLite, and where only somebody else's can be had. */
+  let postgres: Postgres | undefined;
   let database: Database;
   let servers: ServerProcess[];
   let shop: Shop;
@@ -44,7 +47,8 @@ onBothDatabases('the bank under kill -9', (databases) => {
   before(async function () {
     this.timeout(60_000);
     homeserver = await startBankHomeserver(PEOPLE);
-    const url = await databases.createUrl();
+    if (databases.dialect === 'postgres' && (await postgresAvailable('private')) === undefined) postgres = await startPostgres();
+    const url = await (postgres?.createDatabase() ?? databases.createUrl());
     const directory = temporaryDirectory('bank');
     // Two servers where two may be: what they must agree on goes through the database.
     const count = databases.dialect === 'postgres' ? 2 : 1;
@@ -114,6 +118,7 @@ onBothDatabases('the bank under kill -9', (databases) => {
   after(async () => {
     for (const server of servers ?? []) await server.stop();
     await database?.close();
+    await postgres?.stop();
     await homeserver?.close();
   });
 
@@ -155,8 +160,16 @@ onBothDatabases('the bank under kill -9', (databases) => {
     );
     const running = Promise.all(clients.map((client) => client.run()));
     let kills = 0;
+    let postmasters = 0;
     while (Date.now() < deadline || kills < LEAST_KILLS) {
       await delay(randomInt(200, 2500));
+      // Crash point "postmaster killed": the servers stay, and lose all their connections in whatever they do.
+      if (postgres !== undefined && kills % 3 === 1) {
+        await postgres.kill();
+        await postgres.restart();
+        postmasters += 1;
+        await assertBooks();
+      }
       const server = servers[randomInt(servers.length)]!;
       await server.kill();
       kills += 1;
@@ -166,8 +179,9 @@ onBothDatabases('the bank under kill -9', (databases) => {
     over = true;
     await running;
     await assertBooks();
-    console.log(`      ${kills} kills, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened, ${ledger.paid.size} payments, ${ledger.refunded.size} refunds, ${await count('external_order', { status: 'completed' })} of ${await count('external_order')} fundings and withdrawals`);
+    console.log(`      ${kills} kills and ${postmasters} of the postmaster, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened, ${ledger.paid.size} payments, ${ledger.refunded.size} refunds, ${await count('external_order', { status: 'completed' })} of ${await count('external_order')} fundings and withdrawals`);
     expect(ledger.wrong).to.deep.equal([]);
+    if (postgres !== undefined) expect(postmasters).to.be.greaterThan(0);
   });
 
   it('brought everything to an end, with the money of what expired back where it came from', async function () {

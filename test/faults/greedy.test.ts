@@ -1,13 +1,16 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { openAsBlob, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { call, firstPartyToken } from '../support/api.ts';
 import { requireOrSkip } from '../support/availability.ts';
+import { writeCrowd } from '../support/bundles.ts';
 import { eventually } from '../support/eventually.ts';
 import { HS_TOKEN, prepareServer, type ServerProcess } from '../support/server-process.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
 import { tmcpPrints } from '../support/tmcp.ts';
 import { startBankHomeserver, type BankHomeserver } from './bank/homeserver.ts';
 
@@ -18,6 +21,9 @@ const LONGEST_WAIT_MS = 8000;
 const BODY_BYTES = 50 * 2 ** 20;
 const KEYS = 100_000;
 const DEPTH = 100_000;
+const FILES = 1_000_000;
+/** What an upload that is refused may cost, however many files it has: buffers on their way to the disk. */
+const MOST_UPLOAD_MB = 150;
 const mb = 2 ** 20;
 
 /** What the process has and had at most (`/proc/PID/status`), in MB. */
@@ -37,7 +43,7 @@ describe('a server process, when clients are slow and greedy', () => {
     this.timeout(60_000);
     requireOrSkip(this, process.platform === 'linux' ? undefined : 'memory is read from /proc');
     homeserver = await startBankHomeserver(['alice', 'bob']);
-    server = await prepareServer({ env: { TMCP_HOMESERVER_URL: homeserver.url, TMCP_HOMESERVER_DOMAIN: 'example.org', TMCP_SERVER_TRUSTED_PROXIES: '127.0.0.1', TMCP_LOG_LEVEL: 'warn' } });
+    server = await prepareServer({ env: { TMCP_HOMESERVER_URL: homeserver.url, TMCP_HOMESERVER_DOMAIN: 'example.org', TMCP_SERVER_TRUSTED_PROXIES: '127.0.0.1', TMCP_LOG_LEVEL: 'warn', TMCP_BUNDLES_MAX_BYTES: String(200 * mb) } });
     await server.start();
     [alice, bob] = [await firstPartyToken(server.url, 'syt_alice', 'tmcp_store'), await firstPartyToken(server.url, 'syt_bob', 'tmcp_store')];
     admin = (await tmcpPrints(['admin', 'token', '--name', 'root'], { env: server.env, cwd: server.directory })).trim();
@@ -76,6 +82,41 @@ describe('a server process, when clients are slow and greedy', () => {
     await once(socket, 'connect');
     return socket;
   };
+
+  it('refuses a bundle that really has a million files by their number, and keeps nothing of it', async function () {
+    this.timeout(60_000);
+    const { body: app } = await call(server.url, 'POST', '/mini-apps/v1/register', { token: admin, body: { name: 'Crowd', technical: { entry_url: 'https://crowd.example' } } });
+    await call(server.url, 'POST', `/admin/v1/mini-apps/${app.miniapp_id as string}/approve`, { token: admin, body: {} });
+    const directory = temporaryDirectory('crowd');
+    const [honest, lying] = [join(directory, 'honest.zip'), join(directory, 'lying.zip')];
+    writeCrowd(honest, FILES);
+    // Readers that go by the size of the list find all of them.
+    writeCrowd(lying, FILES, 40);
+    expect([honest, lying].map((file) => Math.round(statSync(file).size / mb)), 'MB').to.deep.equal([93, 93]);
+    const upload = async (file: string): Promise<unknown> => {
+      const form = new FormData();
+      form.append('metadata', JSON.stringify({ version: '1.1.0' }));
+      form.append('bundle', await openAsBlob(file), 'app.zip');
+      const response = await fetch(`${server.url}/mini-apps/v1/${app.miniapp_id as string}/versions`, { method: 'POST', headers: { authorization: `Bearer ${admin}` }, body: form });
+      const { error } = (await response.json()) as { error: { details?: { problem: string }[] } };
+      return [response.status, error.details?.[0]?.problem ?? error];
+    };
+    // The peak begins anew.
+    writeFileSync(`/proc/${server.pid!}/clear_refs`, '5');
+    const before = memoryOf(server.pid!).now;
+    const startedAt = performance.now();
+    await beside('a million files', async () => {
+      expect(await upload(honest)).to.deep.equal([400, 'has more than 2000 files']);
+      expect(await upload(lying)).to.deep.equal([400, 'is not a well-formed ZIP archive: it has more files than it counts']);
+    });
+    console.log(`      both were taken in and refused within ${Math.round(performance.now() - startedAt)} ms, with ${memoryOf(server.pid!).peak - before} MB more`);
+    expect(memoryOf(server.pid!).peak - before, 'MB more').to.be.lessThan(MOST_UPLOAD_MB);
+    const kept = readdirSync(join(server.directory, 'data', 'bundles'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(kept.map(({ name }) => name)).to.deep.equal([]);
+    const { body } = await call(server.url, 'GET', `/mini-apps/v1/${app.miniapp_id as string}/versions`, { token: admin });
+    expect((body.versions as { version: string }[]).map(({ version }) => version)).to.deep.equal(['1.0.0']);
+    rmSync(directory, { recursive: true });
+  });
 
   it('serves others beside a thousand connections that do not come to the point', async function () {
     this.timeout(60_000);

@@ -34,10 +34,15 @@ export function onBothDatabases(title: string, define: (databases: TestDatabase)
 /** SQLite with a wallet service in place of the embedded ledger. */
 export const onWalletService: TestDatabase = { ...sqlite, wallet: 'remote' };
 
-/** The same suite once more, on SQLite with a wallet service in place of the embedded ledger. */
+/** The same suite on both databases, with a wallet service in place of the embedded ledger. */
+export function onEveryWalletService(title: string, define: (databases: TestDatabase) => void): void {
+  onBothDatabases(title, (databases) => define({ ...databases, wallet: 'remote' }));
+}
+
+/** The same suite with the embedded ledger and with a wallet service in its place, each on both databases. */
 export function onEveryWallet(title: string, define: (databases: TestDatabase) => void): void {
   onBothDatabases(title, define);
-  describe(`${title} (wallet service)`, () => define(onWalletService));
+  onEveryWalletService(`${title}, wallet service`, define);
 }
 
 /** Opens a database of the suite, with the schema. The caller closes it. */

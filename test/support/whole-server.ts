@@ -13,7 +13,7 @@ import { BridgeHomeserver } from '../../src/matrix/index.ts';
 import { openKeyRing } from '../../src/security/key-ring.ts';
 import { startIdentityServers, type IdentityServers } from '../http/oauth/identity-servers.ts';
 import { recordingLog, TestClock } from '../http/oauth/support.ts';
-import type { TestDatabase } from './databases.ts';
+import { onWalletService, type TestDatabase } from './databases.ts';
 import { generousLimits } from './limits.ts';
 import { AS_TOKEN, HS_TOKEN, registrationFor } from './server-process.ts';
 import { freePort, temporaryDirectory } from './temporary.ts';
@@ -49,12 +49,12 @@ export interface SharedState {
 
 const dayMs = 24 * 60 * 60_000;
 
-/** A wallet service with the policy that the configuration has for the embedded ledger. */
-function serviceFor(config: Config, databaseUrl: string, clock: TestClock, port: number, requireProofs: boolean): Promise<WalletService> {
+/** A wallet service with the policy that the configuration has for the embedded ledger. Its own database is always SQLite: on both it has suites of its own. */
+async function serviceFor(config: Config, clock: TestClock, port: number, requireProofs: boolean): Promise<WalletService> {
   const { wallet, transfers, mfa } = config;
   const { recipient_acceptance: acceptance, acceptance_above: above } = transfers;
   const needsAcceptance = ({ amountMinor, currency }: Money): boolean => acceptance === 'always' || (acceptance === 'above' && amountMinor > above * 10 ** exponentOf(currency));
-  return startWalletService({ databaseUrl, clock, port, levels: levelsOf(wallet), needsAcceptance, requireProofs, factors: mfaOptionsOf(config), loweredShare: mfa.lowered_limits_percent / 100 });
+  return startWalletService({ databaseUrl: await onWalletService.createUrl(), clock, port, levels: levelsOf(wallet), needsAcceptance, requireProofs, factors: mfaOptionsOf(config), loweredShare: mfa.lowered_limits_percent / 100 });
 }
 
 export async function startWholeServer(databases: TestDatabase, env: Readonly<Record<string, string>> = {}, parts: Partial<Pick<AppDependencies, 'proofs' | 'provider' | 'log' | 'tracer'>> = {}, beside?: SharedState): Promise<WholeServer> {
@@ -82,7 +82,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
     },
   });
   const clock = beside?.clock ?? new TestClock();
-  const ownService = walletPort === undefined || beside !== undefined ? undefined : await serviceFor(config, await databases.createUrl(), clock, walletPort, parts.proofs === undefined);
+  const ownService = walletPort === undefined || beside !== undefined ? undefined : await serviceFor(config, clock, walletPort, parts.proofs === undefined);
   const walletService = beside?.walletService ?? ownService;
   const log = recordingLog();
   const database = openDatabase({ url: databaseUrl, poolSize: 10, busyTimeoutMs: 5000, lockTimeoutMs: 5000 });

@@ -22,7 +22,9 @@ import * as remoteWallet from './0022-remote-wallet.ts';
 import * as externalAccounts from './0023-external-accounts.ts';
 import * as analytics from './0024-analytics.ts';
 import * as remoteMfa from './0028-remote-mfa.ts';
+import * as launchAge from './0029-launch-age.ts';
 import * as refreshRetries from './0031-refresh-retries.ts';
+import * as auditIndexes from './0032-audit-indexes.ts';
 
 export interface Migration {
   up(sql: Knex): Promise<void>;
@@ -53,5 +55,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0023-external-accounts': externalAccounts,
   '0024-analytics': analytics,
   '0028-remote-mfa': remoteMfa,
+  '0029-launch-age': launchAge,
   '0031-refresh-retries': refreshRetries,
+  '0032-audit-indexes': auditIndexes,
 };

@@ -24,8 +24,8 @@ export interface Audit {
   readonly record: RecordAudit;
   /** Gives entries their places in the chain. Runs a moment after they were written: chained at once, all that is recorded would wait for each other. */
   readonly sealing: JobKind;
-  /** A chore: says where the chain ends, for the keeper of the logs, and deletes what is older than is to be kept. */
-  readonly tidyUp: (tx: Transaction, now: number) => Promise<void>;
+  /** A chore: says where the chain ends, for the keeper of the logs, and deletes what is older than is to be kept. True when there is more. */
+  readonly tidyUp: (tx: Transaction, now: number) => Promise<boolean>;
 }
 
 export interface AuditDependencies {
@@ -59,15 +59,15 @@ async function seal(tx: Transaction, keyRing: Pick<KeyRing, 'mac'>): Promise<boo
   return entries.length === batch;
 }
 
-async function prune(tx: Transaction, keyRing: Pick<KeyRing, 'mac'>, before: number): Promise<Chain | undefined> {
+async function prune(tx: Transaction, keyRing: Pick<KeyRing, 'mac'>, before: number): Promise<{ readonly chain: Chain | undefined; readonly gone: number }> {
   const chain = await findChain(tx, { lock: true });
-  if (chain === undefined) return undefined;
+  if (chain === undefined) return { chain, gone: 0 };
   const last = await findPrunable(tx, { prunedSeq: chain.prunedSeq, before, limit: batch });
-  if (last === undefined) return chain;
+  if (last === undefined) return { chain, gone: 0 };
   const pruned = { ...chain, prunedSeq: last.seq, prunedHash: last.hash };
   await saveChain(tx, { ...pruned, mac: chainMac(keyRing, pruned) });
   await deletePruned(tx, last.seq);
-  return pruned;
+  return { chain: pruned, gone: last.seq - chain.prunedSeq };
 }
 
 /** The last two seconds for which this process has a job in the queue, by queue. */
@@ -101,8 +101,9 @@ export function createAudit(deps: AuditDependencies): Audit {
         }),
     },
     async tidyUp(tx, now) {
-      const chain = await prune(tx, keyRing, now - retentionMs);
+      const { chain, gone } = await prune(tx, keyRing, now - retentionMs);
       if (chain !== undefined) tx.afterCommit(() => log.info({ audit_seq: chain.seq, audit_hash: chain.hash }, 'the audit chain ends here'));
+      return gone === batch;
     },
   };
 }

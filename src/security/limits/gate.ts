@@ -37,10 +37,12 @@ export function requestLimits(limits: Limits, log: Log): RequestLimits {
     admit: (category, principal) => (countedLater.has(category) ? limits.peekAddress('refused_grants') : limits.take(category, callerOf(principal))),
     assertMayTry: () => limits.peekAddress('refused_credentials'),
     credentialsRefused: () => limits.takeAddress('refused_credentials'),
-    async failed(category, principal, error) {
+    async failed(category, principal, error, asked) {
       // The request has failed for a reason of its own, and that is what is answered.
       const quietly = (counting: Promise<void>): Promise<void> => counting.catch((failure: unknown) => log.error({ error: errorText(failure) }, 'a failure could not be counted'));
       if (moneyCategories.has(category) && isFailedPayment(error)) await quietly(limits.failedPayment(callerOf(principal)));
+      // Nobody waits for this one: how long it takes would tell ids that are somebody's from those that are nobody's.
+      if (error instanceof AppError && error.neverWas) void quietly(limits.inventedId(callerOf(principal), `${error.code} ${asked}`));
       if (error instanceof AppError && guesses.has(error.code)) await quietly(limits.countAddress('refused_grants'));
     },
   };

@@ -1,4 +1,5 @@
 export { createLimits, type Limits } from './limits.ts';
+export { suspensionReasons } from './reasons.ts';
 export { requestLimits } from './gate.ts';
 export { readPolicy, type Policy } from './policy.ts';
 export { createMemoryStore, type LimitStore } from './store.ts';

@@ -2,7 +2,8 @@ import { isIPv6 } from 'node:net';
 import type { Clock } from '../../kernel/clock.ts';
 import { AppError } from '../../kernel/errors.ts';
 import { requestContext } from '../../kernel/request-context.ts';
-import { limitHeaders, secondsOf, windowText, type Policy, type Verdict } from './policy.ts';
+import { createAbuse, type Abuse, type SuspendAfter } from './abuse.ts';
+import { exactly, limitHeaders, secondsOf, windowText, type Policy, type Verdict } from './policy.ts';
 import type { LimitStore } from './store.ts';
 import type { Suspensions } from './suspensions.ts';
 
@@ -20,8 +21,7 @@ export interface LimitsDependencies {
   /** By category; `failed_payments` and `general` must be among them. */
   readonly policies: Readonly<Record<string, Policy>>;
   readonly suspensions: Suspensions;
-  /** 0: never. */
-  readonly suspendAfter: { readonly violations: number; readonly failedPayments: number };
+  readonly suspendAfter: SuspendAfter;
   readonly observe?: (category: string, outcome: 'allowed' | 'refused' | 'suspended') => void;
 }
 
@@ -37,11 +37,14 @@ export interface Limits {
   /** Counts, and refuses nothing. */
   countAddress(category: string): Promise<void>;
   failedPayment(caller: Caller): Promise<void>;
+  /** The caller asked for something by an id that nothing here ever had. */
+  inventedId(caller: Caller, id: string): Promise<void>;
+  /** Counts anew what suspends. */
+  forgive: Abuse['forgive'];
   /** Other counts in the same store, such as attempts. */
   readonly store: LimitStore;
 }
 
-const hourMs = 3_600_000;
 /** Categories in which money is asked for or moved: these fail after too many failures. */
 export const moneyCategories: ReadonlySet<string> = new Set(['payment_initiation', 'payment_authorization', 'p2p_transfers', 'money_changes']);
 
@@ -64,24 +67,17 @@ function keyOf({ userId, clientId, admin }: Caller): string {
 const exceeded = ({ limit, windowMs, resetMs }: Verdict): AppError =>
   new AppError('RATE_LIMIT_EXCEEDED', 'Too many requests', { retryAfterMs: secondsOf(resetMs) * 1000, fields: { retry_after: secondsOf(resetMs), limit, window: windowText(windowMs) } });
 
-const exactly = (limit: number, windowMs: number): Policy => ({ algorithm: 'sliding_window', limit, windowMs, burst: 0 });
-
 /** Limits of section 11.4 by category, and what repeated abuse leads to (section 11.4.5). */
 export function createLimits(deps: LimitsDependencies): Limits {
   const { store, clock, policies, suspensions, suspendAfter, observe = () => undefined } = deps;
   const policyOf = (category: string): Policy => policies[category] ?? policies.general!;
   const note = (verdict: Verdict): void => requestContext.getStore()?.answerHeaders?.(limitHeaders(verdict, clock.now()));
 
-  /** Counts towards a suspension of the user and client together, so that an app can't get its user suspended elsewhere. */
-  const countAbuse = async (name: string, limit: number, windowMs: number, reason: string, { userId, clientId = '' }: Caller): Promise<void> => {
-    if (userId === undefined || limit === 0) return;
-    const { allowed, remaining } = await store.take(name, exactly(limit, windowMs), `user ${userId} ${clientId}`);
-    if (!allowed || remaining === 0) await suspensions.suspend({ userId, clientId, reason });
-  };
+  const abuse = createAbuse({ store, suspensions, suspendAfter });
 
   const refuse = async (category: string, verdict: Verdict, caller: Caller): Promise<never> => {
     observe(category, 'refused');
-    await countAbuse('violations', suspendAfter.violations, hourMs, 'repeated_rate_limit_violations', caller);
+    await abuse.refused(caller);
     throw exceeded(verdict);
   };
 
@@ -90,6 +86,7 @@ export function createLimits(deps: LimitsDependencies): Limits {
     note(verdict);
     if (!verdict.allowed) return refuse(category, verdict, caller);
     observe(category, 'allowed');
+    if (category === 'token_generation') await abuse.newToken(caller);
   };
 
   /** After too many failures the next attempt is told to wait, and one that does not wait that it is locked out ("429 → 403"). */
@@ -133,7 +130,9 @@ export function createLimits(deps: LimitsDependencies): Limits {
     async failedPayment(caller) {
       if (!deps.enabled) return;
       await store.take('failed_payments', policies.failed_payments!, keyOf(caller));
-      await countAbuse('failed_payments_a_day', suspendAfter.failedPayments, 24 * hourMs, 'repeated_payment_failures', caller);
+      await abuse.paymentFailed(caller);
     },
+    inventedId: async (caller, id) => (deps.enabled ? abuse.inventedId(caller, id) : undefined),
+    forgive: (whom) => abuse.forgive(whom),
   };
 }

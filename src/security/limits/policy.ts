@@ -22,6 +22,9 @@ export interface Verdict {
   readonly resetMs: number;
 }
 
+/** So many in any such time. */
+export const exactly = (limit: number, windowMs: number): Policy => ({ algorithm: 'sliding_window', limit, windowMs, burst: 0 });
+
 /** A number with a unit: `20/1m+5` is twenty in a minute and five at once beyond. */
 const spelling = /^(\d{1,9})\/(\d{1,6})([smhd])(?:\+(\d{1,9}))?$/;
 const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -55,7 +55,9 @@ export function createRedisStore(redis: RedisScripts, clock: Clock, prefix: stri
     const [allowed, count, oldest, newest] = (await redis.run(windowScript, [key], [String(capacityOf(policy)), String(policy.windowMs), String(now), peek, newId('r')])) as [number, number, string, string];
     return windowVerdict(policy, allowed === 1, count, oldest === '' ? undefined : { oldest: Number(oldest), newest: Number(newest) }, now);
   };
+  const nameOf = (name: string, { algorithm }: Policy, key: string): string => keyOf(prefix, `${name}:${algorithm === 'token_bucket' ? 'b' : 'w'}`, key);
   return {
-    take: (name, policy, key, peek = false) => (policy.algorithm === 'token_bucket' ? takeToken : takeSlot)(policy, keyOf(prefix, `${name}:${policy.algorithm === 'token_bucket' ? 'b' : 'w'}`, key), peek ? '1' : '0'),
+    take: (name, policy, key, peek = false) => (policy.algorithm === 'token_bucket' ? takeToken : takeSlot)(policy, nameOf(name, policy, key), peek ? '1' : '0'),
+    forget: async (name, policy, key) => void (await redis.run(`return redis.call('DEL', KEYS[1])`, [nameOf(name, policy, key)], [])),
   };
 }

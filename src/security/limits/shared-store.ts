@@ -81,6 +81,11 @@ class FallingBack implements SharedStore {
     }
   }
 
+  async forget(...request: Parameters<LimitStore['forget']>): Promise<void> {
+    await this.#local.forget(...request);
+    if (this.#isUp) await this.#shared?.forget(...request).catch((error: unknown) => this.#lost(error));
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#probe);

@@ -5,6 +5,8 @@ import { bucketVerdict, capacityOf, hasToken, rateOf, refilled, windowVerdict, t
 export interface LimitStore {
   /** Counts a request, if it may be let in; `peek` only looks whether it would be. One step, however many ask at once. */
   take(name: string, policy: Policy, key: string, peek?: boolean): Promise<Verdict>;
+  /** As if nothing had been counted under this key. */
+  forget(name: string, policy: Policy, key: string): Promise<void>;
 }
 
 interface Bucket {
@@ -66,6 +68,11 @@ export function createMemoryStore(clock: Clock, maxKeys = 100_000): MemoryStore 
 
   return {
     take: (name, policy, key, peek = false) => Promise.resolve((policy.algorithm === 'token_bucket' ? takeToken : takeSlot)(countsOf(name), policy, key, peek)),
+    forget(name, { algorithm }, key) {
+      const { buckets, windows } = countsOf(name);
+      (algorithm === 'token_bucket' ? buckets : windows).delete(key);
+      return Promise.resolve();
+    },
     size: () => [...byName.values()].reduce((sum, { buckets, windows }) => sum + buckets.size + windows.size, 0),
   };
 }

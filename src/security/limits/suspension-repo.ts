@@ -84,6 +84,11 @@ export async function listAppeals(db: Queryable, state: Appeal['state'], limit: 
   return (await db.sql<AppealRow>('suspension_appeal').where({ state }).orderBy([{ column: 'created_at' }, { column: 'id' }]).limit(limit)).map(appealOf);
 }
 
+/** Forgets up to `limit` appeals from before `before`. Returns how many there were. */
+export async function deleteAppealsBefore(tx: Transaction, before: number, limit: number): Promise<number> {
+  return tx.sql('suspension_appeal').whereIn('id', tx.sql('suspension_appeal').where('created_at', '<', before).orderBy('created_at').limit(limit).select('id')).delete();
+}
+
 /** Undefined when there is no open appeal with this id. */
 export async function decideAppeal(tx: Transaction, id: string, verdict: 'lifted' | 'upheld', by: string, now: number): Promise<Appeal | undefined> {
   const [row] = await tx.sql<AppealRow>('suspension_appeal').where({ id, state: 'open' }).update({ state: verdict, decided_at: now, decided_by: by }).returning<AppealRow[]>('*');

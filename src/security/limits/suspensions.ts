@@ -4,24 +4,29 @@ import { AppError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { createLiveCache } from '../../kernel/live-cache.ts';
 import type { AuditParty, RecordAudit } from '../audit/index.ts';
-import { decideAppeal, deleteEnded, deleteSuspension, insertAppeal, insertSuspension, listAppeals, listSuspensions, type Appeal, type Suspension } from './suspension-repo.ts';
+import { suspensionReasons, type SuspensionReason } from './reasons.ts';
+import { decideAppeal, deleteAppealsBefore, deleteEnded, deleteSuspension, insertAppeal, insertSuspension, listAppeals, listSuspensions, type Appeal, type Suspension } from './suspension-repo.ts';
 
 export interface SuspensionsDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly audit: RecordAudit;
   readonly lifetimeMs: number;
+  /** For how long appeals are kept, decided or not. */
+  readonly appealMs: number;
   readonly appealUrl: string;
   /** In the transaction of what happened: tells the user. */
   readonly tell: (tx: Transaction, userId: string, text: string) => void;
   readonly onSuspended?: (reason: string) => void;
+  /** What has been counted of the two is to be forgotten: else the next of it would suspend them again. */
+  readonly onLifted?: (whom: { readonly userId: string; readonly clientId: string }) => Promise<void>;
 }
 
 /** A user who may not act through one client for a while; other clients of theirs go on. */
 export interface Suspensions {
   find(userId: string, clientId: string): Promise<Pick<Suspension, 'reason' | 'until'> | undefined>;
   /** Does nothing when the two are suspended already. */
-  suspend(whom: { readonly userId: string; readonly clientId: string; readonly reason: string }): Promise<void>;
+  suspend(whom: { readonly userId: string; readonly clientId: string; readonly reason: SuspensionReason }): Promise<void>;
   /** The answer of specification section 11.4.5. */
   refusal(suspension: Pick<Suspension, 'reason' | 'until'>): AppError;
   list(): Promise<Suspension[]>;
@@ -30,12 +35,13 @@ export interface Suspensions {
   appeals(state: Appeal['state']): Promise<Appeal[]>;
   /** @throws AppError APPEAL_NOT_FOUND */
   decide(appealId: string, verdict: 'lifted' | 'upheld', by: string): Promise<Appeal>;
-  /** A chore: says in the audit log which have ended by themselves. */
-  tidyUp(tx: Transaction, now: number): Promise<void>;
+  /** A chore: says in the audit log which have ended by themselves, and forgets old appeals. True when there are more. */
+  tidyUp(tx: Transaction, now: number): Promise<boolean>;
 }
 
 const system: AuditParty = { kind: 'system', id: 'limits' };
 const listedAppeals = 200;
+const forgottenAtOnce = 5000;
 const through = (clientId: string): string => (clientId === '' ? '' : ` through ${clientId}`);
 
 export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
@@ -57,7 +63,7 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
       await database.inTransaction(async (tx) => {
         if (!(await insertSuspension(tx, suspension))) return;
         await record(tx, system, 'account.suspended', suspension);
-        deps.tell(tx, userId, `Your account is suspended${through(clientId)} until ${isoTime(suspension.until)}: ${reason.replaceAll('_', ' ')}. You can appeal: ${deps.appealUrl}`);
+        deps.tell(tx, userId, `Your account is suspended${through(clientId)} until ${isoTime(suspension.until)}: ${suspensionReasons[reason]}. You can appeal: ${deps.appealUrl}`);
         changed(tx);
         tx.afterCommit(() => deps.onSuspended?.(reason));
       });
@@ -77,8 +83,8 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
       return { ...appeal, state: 'open', decidedAt: undefined, decidedBy: undefined };
     },
     appeals: (state) => listAppeals(database, state, listedAppeals),
-    decide: (appealId, verdict, by) =>
-      database.inTransaction(async (tx) => {
+    async decide(appealId, verdict, by) {
+      const decided = await database.inTransaction(async (tx) => {
         const appeal = await decideAppeal(tx, appealId, verdict, by, clock.now());
         if (appeal === undefined) throw new AppError('APPEAL_NOT_FOUND', 'There is no such open appeal');
         const { userId, clientId } = appeal;
@@ -89,9 +95,13 @@ export function createSuspensions(deps: SuspensionsDependencies): Suspensions {
         deps.tell(tx, userId, verdict === 'lifted' ? `Your suspension${through(clientId)} was lifted.` : `Your suspension${through(clientId)} stays until its end.`);
         changed(tx);
         return appeal;
-      }),
+      });
+      if (verdict === 'lifted') await deps.onLifted?.(decided);
+      return decided;
+    },
     async tidyUp(tx, now) {
       for (const ended of await deleteEnded(tx, now)) await record(tx, system, 'account.reinstated', ended);
+      return (await deleteAppealsBefore(tx, now - deps.appealMs, forgottenAtOnce)) === forgottenAtOnce;
     },
   };
 }

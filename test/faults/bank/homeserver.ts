@@ -14,6 +14,8 @@ interface SentEvent {
 export interface BankHomeserver extends TestServer {
   readonly roomId: string;
   readonly sent: readonly SentEvent[];
+  /** As a restart: which transaction ids it has seen is not known any more. */
+  forgetTransactions(): void;
 }
 
 async function bodyOf(req: IncomingMessage): Promise<Record<string, unknown>> {
@@ -58,5 +60,5 @@ export async function startBankHomeserver(people: readonly string[]): Promise<Ba
   const server = await startServer((req, res) => {
     void answer(req).then(([status, body]) => res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)));
   });
-  return { ...server, roomId, sent };
+  return { ...server, roomId, sent, forgetTransactions: () => byTxnId.clear() };
 }

@@ -106,6 +106,11 @@ describe('dashboards and alerts', () => {
     const tests = [
       { interval: '1m', input_series: [series('tmcp_rate_limit_redis_up{instance="a"}', '1 1 0x20'), series('tmcp_rate_limit_redis_up{instance="b"}', '1x20')], alert_rule_test: [alert('TmcpLimitsNotShared', { severity: 'warning', instance: 'a' }, { summary: 'Redis does not answer: a counts requests alone' })] },
       { interval: '1m', input_series: [series('tmcp_job_lag_seconds{kind="inbound.event",state="queued"}', '90x20')], alert_rule_test: [alert('TmcpInboxLag', { severity: 'warning' }, { summary: 'Events of the homeserver wait for more than a minute' }), { eval_time: '10m', alertname: 'TmcpOutboxLag', exp_alerts: [] }] },
+      {
+        interval: '1m',
+        input_series: [series('tmcp_suspensions_total{reason="suspected_automation_invented_ids"}', '0 0 2 5x20'), series('tmcp_suspensions_total{reason="suspected_automation_new_tokens"}', '0 0 2x20'), series('tmcp_suspensions_total{reason="repeated_payment_failures"}', '0 0 9x20')],
+        alert_rule_test: [alert('TmcpSuspectedAutomation', { severity: 'warning', reason: 'suspected_automation_invented_ids' }, { summary: 'Several users are suspended within an hour: suspected_automation_invented_ids', description: "Somebody probes, or a client has a fault. See GET /admin/v1/suspensions, and the administrators' documentation for what the reasons mean." })],
+      },
       { interval: '1m', input_series: [series('tmcp_http_request_duration_seconds_count{status="500"}', '0+5x20'), series('tmcp_http_request_duration_seconds_count{status="200"}', '0+95x20')], alert_rule_test: [alert('TmcpErrors', { severity: 'critical' }, { summary: 'More than 2 % of the requests fail on our side' })] },
     ];
     const file = join(temporaryDirectory('promtool'), 'test.json');

@@ -71,7 +71,7 @@ describe('limits on requests (section 11.4.1)', () => {
     const payer = { kind: 'session', userId: '@alice:example.org', clientId: 'ma_shop' } as never;
     const build = () => {
       const suspensions = { find: () => Promise.resolve(undefined), suspend: () => Promise.resolve(), refusal: () => new AppError('ACCOUNT_SUSPENDED', 'locked') } as never;
-      return requestLimits(createLimits({ store: createMemoryStore(clock), clock, enabled: true, policies: policiesOf(defaults()), suspensions, suspendAfter: { violations: 0, failedPayments: 0 } }), recordingLog());
+      return requestLimits(createLimits({ store: createMemoryStore(clock), clock, enabled: true, policies: policiesOf(defaults()), suspensions, suspendAfter: {} }), recordingLog());
     };
     const code = (work: Promise<void>): Promise<string> => work.then(() => 'let in', (error: AppError) => error.code);
     before(() => clock.freeze());
@@ -91,7 +91,7 @@ describe('limits on requests (section 11.4.1)', () => {
       const limits = build();
       for (let i = 0; i < 5; i += 1) {
         expect(await code(limits.admit('p2p_transfers', payer))).to.equal('let in');
-        await limits.failed('p2p_transfers', payer, new AppError('INSUFFICIENT_FUNDS', 'no'));
+        await limits.failed('p2p_transfers', payer, new AppError('INSUFFICIENT_FUNDS', 'no'), '');
       }
       expect(await code(limits.admit('p2p_transfers', payer))).to.equal('RATE_LIMIT_EXCEEDED');
       expect(await code(limits.admit('money_changes', payer))).to.equal('ACCOUNT_SUSPENDED');
@@ -103,7 +103,7 @@ describe('limits on requests (section 11.4.1)', () => {
 
     it('Failed payments: what is wrong with the request itself does not count', async () => {
       const limits = build();
-      for (let i = 0; i < 8; i += 1) await limits.failed('p2p_transfers', payer, new AppError('INVALID_REQUEST', 'no'));
+      for (let i = 0; i < 8; i += 1) await limits.failed('p2p_transfers', payer, new AppError('INVALID_REQUEST', 'no'), '');
       expect(await code(limits.admit('p2p_transfers', payer))).to.equal('let in');
     });
   });
@@ -297,7 +297,7 @@ describe('limits on requests (section 11.4.1)', () => {
   }
 
   it('count an IPv6 network as one address', async () => {
-    const limits = createLimits({ store: createMemoryStore(new TestClock()), clock: new TestClock(), enabled: true, policies: { general: { algorithm: 'sliding_window', limit: 1, windowMs: 60_000, burst: 0 } }, suspensions: {} as never, suspendAfter: { violations: 0, failedPayments: 0 } });
+    const limits = createLimits({ store: createMemoryStore(new TestClock()), clock: new TestClock(), enabled: true, policies: { general: { algorithm: 'sliding_window', limit: 1, windowMs: 60_000, burst: 0 } }, suspensions: {} as never, suspendAfter: {} });
     const from = (address: string): Promise<string> => requestContext.run({ requestId: 'r', address }, () => limits.takeAddress('general').then(() => 'let in', (error: AppError) => error.code));
     expect([await from('2001:db8:1:2:aaaa::1'), await from('2001:db8:1:2:bbbb::2'), await from('2001:db8:1:3::1'), await from('::ffff:192.0.2.1'), await from('192.0.2.1')]).to.deep.equal(['let in', 'RATE_LIMIT_EXCEEDED', 'let in', 'let in', 'RATE_LIMIT_EXCEEDED']);
   });

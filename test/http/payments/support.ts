@@ -111,7 +111,7 @@ export async function deliveriesOf(server: WholeServer, id: string): Promise<Del
 export const auditActions = async (server: WholeServer, id: string): Promise<string[]> => server.database.sql<{ target: string; action: string }>('audit_entry').where({ target: id }).orderBy(['at', 'id']).pluck('action');
 
 /** What the worker does when the time of a payment's job has come. */
-export async function runJob(server: WholeServer, kind: 'payment.expire' | 'payment.settle', id: string): Promise<void> {
+export async function runJob(server: WholeServer, kind: 'payment.expire' | 'payment.settle' | 'payment.sent', id: string): Promise<void> {
   const [body] = (await queued<{ paymentId: string }>(server.database, kind)).filter(({ paymentId }) => paymentId === id);
   expect(body, `a ${kind} job of ${id}`).to.not.equal(undefined);
   const recording = await server.app.jobs[kind]!.run({ id: 'job', stream: 's', kind, body, attempt: 1, createdAt: 0, unsettledSince: undefined });

@@ -141,6 +141,7 @@ onBothDatabases('bundles', (databases) => {
       });
     }
 
+    // One that really has them: test/faults/greedy.test.ts.
     it('a million files, by what the archive claims', async () => {
       const archive = await zip(index);
       const end = archive.length - 22;

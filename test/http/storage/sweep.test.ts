@@ -16,7 +16,7 @@ onBothDatabases('sweeping of stored entries', (databases) => {
   });
   afterEach(() => server.close());
 
-  const sweep = (): Promise<void> => server.database.inTransaction((tx) => server.app.storage.sweep(tx, server.clock.now()));
+  const sweep = (): Promise<boolean> => server.database.inTransaction((tx) => server.app.storage.sweep(tx, server.clock.now()));
   /** Moves the clock and signs in again: tokens do not live that long. */
   const wait = async (ms: number): Promise<void> => {
     server.clock.advance(ms);

@@ -1,11 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import { auditPayments } from '../../../src/payments/index.ts';
+import { loadEventSchemas } from '../../../src/http/index.ts';
 import { call, type ApiResponse } from '../../support/api.ts';
-import { onWalletService } from '../../support/databases.ts';
+import { onEveryWalletService } from '../../support/databases.ts';
 import type { WalletService } from '../../support/wallet-service.ts';
 import { queued, runInstructions, startWholeServer, type WholeServer } from '../../support/whole-server.ts';
-import { asked, auditActions, authorize, balanceOf, error, eventsOf, newPayer, newShop, paid, refund, type Payer, type Shop } from '../payments/support.ts';
+import { asked, auditActions, authorize, balanceOf, deliveriesOf, error, eventsOf, newPayer, newShop, paid, refund, runJob, type Payer, type Shop } from '../payments/support.ts';
 import { auditOf } from './support.ts';
 
 const secret = 'callback-secret-of-the-tests';
@@ -16,14 +17,15 @@ const env = {
   TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false',
   TMCP_MFA_LOWERED_LIMITS_PERCENT: '100',
 };
+const checkContent = loadEventSchemas(new URL('../../../schema/events/', import.meta.url));
 const isMovement = (url: string | undefined): boolean => url?.startsWith('/internal/movements/') === true;
 
-describe('a wallet service that fails', () => {
+onEveryWalletService('a wallet service that fails', (databases) => {
   let server: WholeServer;
   let shop: Shop;
   let alice: Payer;
   before(async () => {
-    server = await startWholeServer(onWalletService, env);
+    server = await startWholeServer(databases, env);
     shop = await newShop(server, 'ma_shop');
     alice = await newPayer(server, shop, 'alice');
   });
@@ -73,6 +75,29 @@ describe('a wallet service that fails', () => {
     expect(await auditActions(server, id)).to.deep.equal(['payment.requested', 'payment.processing', 'payment.completed']);
   });
 
+  it('that takes its time is told of in the room, once, before how it ended', async () => {
+    waitOut();
+    const [slow, quick] = [await asked(server, alice), await paid(server, alice, 3)];
+    between((serve, req, res) => (isMovement(req.url) ? void req.socket.destroy() : serve(req, res)));
+    expect((await authorize(server, alice, slow, 1000)).body.status).to.equal('processing');
+    expect(await announced(slow)).to.deep.equal(['m.tween.payment.request']);
+    // Both have a job that looks after the wait; the quick one has nothing to say any more.
+    for (const id of [slow, quick]) await runJob(server, 'payment.sent', id);
+    server.walletService!.between = undefined;
+    waitOut();
+    await runInstructions(server);
+    await runJob(server, 'payment.sent', slow);
+    expect([await announced(slow), await announced(quick)]).to.deep.equal([
+      ['m.tween.payment.request', 'm.tween.payment.sent', 'm.tween.payment.completed'],
+      ['m.tween.payment.request', 'm.tween.payment.completed'],
+    ]);
+    const [, sent] = await eventsOf(server, slow);
+    expect(checkContent('m.tween.payment.sent', { ...sent!.content, delivery_id: 'job_x' })).to.deep.equal([]);
+    expect(sent).to.deep.include({ speaker: 'payments', relatesTo: slow });
+    expect(sent!.content).to.deep.include({ payment_type: 'sent', status: 'processing', amount_minor: 1000, currency: 'USD', transaction: { txn_id: slow, amount: 10, amount_minor: 1000, currency: 'USD' } });
+    expect((await deliveriesOf(server, slow)).map(({ event }) => event)).to.deep.equal(['payment.completed']);
+  });
+
   it('tells by a callback what became of a movement, and the poll that comes at the same time changes nothing', async () => {
     waitOut();
     const id = await asked(server, alice, { amount: 12.5 });
@@ -93,7 +118,12 @@ describe('a wallet service that fails', () => {
     for (const wrong of [{ ...known, amount: 12.51 }, { ...known, currency: 'EUR' }, { ...known, sender: { user_id: '@mallory:example.org' } }, { ...known, event: 'payment.failed' }]) {
       expect(error(await callback(JSON.stringify(wrong)))).to.deep.equal([409, 'DUPLICATE_TRANSACTION']);
     }
-    expect(error(await callback(JSON.stringify({ ...known, transaction_id: 'txn_of_nobody' })))).to.deep.equal([404, 'PAYMENT_NOT_FOUND']);
+    const jobs = async (): Promise<number> => (await server.database.sql('job').select('id')).length;
+    const queuedBefore = await jobs();
+    // Section 4.11.7's example, of a payment that the wallet made by itself: no room hears of it.
+    const own = { ...known, transaction_id: 'txn_of_nobody', recipient: { user_id: '@bob:example.org' }, room_id: '!chat123:example.org', note: 'Lunch money' };
+    expect(error(await callback(JSON.stringify(own)))).to.deep.equal([404, 'PAYMENT_NOT_FOUND']);
+    expect(await jobs()).to.equal(queuedBefore);
     expect(await server.app.metrics.registry.metrics()).to.match(/tmcp_wallet_callbacks_total\{outcome="mismatch"\} 4/);
   });
 

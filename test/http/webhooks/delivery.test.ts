@@ -267,7 +267,7 @@ onBothDatabases('webhooks', (databases) => {
     const id = await send();
     await work(1);
     const waiting = await send();
-    const tidyUp = (): Promise<void> => database.inTransaction((tx) => webhooks.tidyUp(tx, clock.now()));
+    const tidyUp = (): Promise<boolean> => database.inTransaction((tx) => webhooks.tidyUp(tx, clock.now()));
     await tidyUp();
     expect(await findDelivery(database, id)).not.to.equal(undefined);
     clock.advance(options.retentionMs + 1);
