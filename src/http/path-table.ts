@@ -32,7 +32,9 @@ function collect<T>(place: Place<T>, segments: readonly string[], at: number, te
 
 /**
  * What is served by method and path, found with one look at each segment of the path: express tries the pattern of one route after
- * another, and there are more than a hundred. Letters are told apart, and so is a path with a slash at its end.
+ * another, and there are more than a hundred. Letters are told apart, and so is a path with a slash at its end. Routers that are
+ * libraries read a path otherwise than what stands in front of this server: find-my-way decodes it before it looks, rou3 takes a
+ * slash at its end for none.
  */
 export class PathTable<T> {
   readonly #root = newPlace<T>();
