@@ -73,8 +73,8 @@ function sortableTime(ms: number): string {
  * A public identifier: `prefix_`, when it was made, and 80 random bits. Not a secret. As of ULIDs, those made one after another stand
  * side by side in an index: what a moment writes changes few of its pages, where random ones change a page each.
  */
-export function newId(prefix: string): string {
-  let id = `${prefix}_${sortableTime(Date.now())}`;
+export function newId(prefix: string, madeAtMs = Date.now()): string {
+  let id = `${prefix}_${sortableTime(madeAtMs)}`;
   for (const byte of randomPublicBytes(randomCharacters)) id += base32[byte & 31];
   return id;
 }
