@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 
 /**
  * `npm test`: the suites in two processes side by side, those that mostly wait for other processes and those that mostly compute.
@@ -86,6 +87,13 @@ function countsOf({ output }: Outcome): number[] {
   return numbers === null ? [0, 1, 0] : numbers.slice(1).map(Number);
 }
 
+/** What mocha says of the tests that failed, from their number on; empty where none did. */
+function failuresOf({ output }: Outcome): string {
+  const plain = stripVTControlCharacters(output);
+  const start = plain.search(/^ {2}\d+ failing$/m);
+  return start === -1 ? '' : plain.slice(start);
+}
+
 const files = process.argv.slice(2);
 if (files.length > 0) {
   process.exitCode = (await run(files, true)).code;
@@ -94,6 +102,8 @@ if (files.length > 0) {
   const outcomes = [await run(testsIn(computing), true, { TMCP_TEST_PORTS: ports.computing }), await later];
   process.stdout.write(`\n${outcomes[1]!.output}`);
   const [passed, failed, skipped] = outcomes.map(countsOf).reduce((sums, counts) => sums.map((sum, index) => sum + counts[index]!));
+  // Once more at the end: it is what a reader looks for, and all that is left where a log is cut.
+  for (const failures of outcomes.map(failuresOf)) if (failures !== '') console.log(`\n${failures}`);
   console.log(`\nBoth together:\n${passed} passed, ${failed} failed, ${skipped} skipped`);
   process.exitCode = outcomes.some(({ code }) => code !== 0) || failed !== 0 ? 1 : 0;
 }
