@@ -85,15 +85,15 @@ function openReader(path: string, options: DatabaseOptions): SqliteConnection {
   return connection;
 }
 
-function openSqlite(path: string, options: DatabaseOptions): { readonly sql: Knex; readonly reader: () => SqliteConnection | undefined; readonly closeReader: () => void } {
+function openSqlite(path: string, options: DatabaseOptions): { readonly sql: Knex; readonly group: GroupCommit; readonly reader: () => SqliteConnection | undefined; readonly closeReader: () => void } {
   const inMemory = path === ':memory:';
   if (!inMemory) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   let reader: SqliteConnection | undefined;
+  const config: Knex.Config = { useNullAsDefault: true, log: quiet };
   const sql = knexFactory({
+    ...config,
     client: SqliteClient,
     connection: { filename: path },
-    useNullAsDefault: true,
-    log: quiet,
     // One connection: a transaction owns the database while it runs, so that none can interleave with another.
     pool: {
       min: 1,
@@ -110,7 +110,7 @@ function openSqlite(path: string, options: DatabaseOptions): { readonly sql: Kne
       },
     },
   });
-  return { sql, reader: () => reader, closeReader: () => reader?.close() };
+  return { sql, group: new GroupCommit(sql, config), reader: () => reader, closeReader: () => reader?.close() };
 }
 
 /** Loaded when it is needed, as knex does with its drivers: a server on SQLite does without its memory. */
@@ -134,17 +134,22 @@ function openPostgres(options: DatabaseOptions): Knex {
   });
 }
 
-function transactionOf(sql: Knex.Transaction, dialect: Dialect, connection: SqliteConnection | undefined) {
+function transactionOf(sql: Knex, dialect: Dialect, connection: SqliteConnection | undefined) {
   const last = new Map<object, { readonly hook: Hook; readonly rank: number }>();
   const committed: (() => void)[] = [];
   let over = false;
+  // What was not awaited must not slip into somebody else's transaction.
+  const whileOpen = <T>(value: T): T => {
+    if (over) throw new Error('the transaction is over');
+    return value;
+  };
   const tx: Transaction = {
-    sql,
     dialect,
+    get sql() {
+      return whileOpen(sql);
+    },
     get connection() {
-      // What was not awaited must not slip into somebody else's transaction.
-      if (over) throw new Error('the transaction is over');
-      return connection;
+      return whileOpen(connection);
     },
     beforeCommit: (key, hook, rank = 0) => {
       if (!last.has(key)) last.set(key, { hook, rank });
@@ -172,10 +177,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   const isSqlite = options.url.startsWith('sqlite:');
   if (!isSqlite && !/^postgres(ql)?:\/\//.test(options.url)) throw new TypeError('database.url: must be sqlite:PATH or postgres://…');
   const dialect: Dialect = isSqlite ? 'sqlite' : 'postgres';
-  const { sql, reader, closeReader } = isSqlite ? openSqlite(options.url.slice('sqlite:'.length), options) : { sql: openPostgres(options) };
+  const { sql, group, reader, closeReader } = isSqlite ? openSqlite(options.url.slice('sqlite:'.length), options) : { sql: openPostgres(options) };
 
-  const group = new GroupCommit(sql);
-  const begin = <T>(work: (trx: Knex.Transaction, connection?: SqliteConnection) => Promise<T>): Promise<T> => (isSqlite ? group.run(work) : sql.transaction((trx) => work(trx)));
+  const begin = <T>(work: (trx: Knex, connection?: SqliteConnection) => Promise<T>): Promise<T> => (group === undefined ? sql.transaction((trx) => work(trx)) : group.run(work));
 
   const once = async <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => {
     let afterwards: (() => void)[] = [];

@@ -1,10 +1,15 @@
 import { AsyncResource } from 'node:async_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database as SqliteConnection } from 'better-sqlite3';
-import type { Knex } from 'knex';
-import { runStatement } from './sqlite-client.ts';
+import knexFactory, { type Knex } from 'knex';
+import { OpenTransactionClient, runStatement } from './sqlite-client.ts';
 
-type Work = (sql: Knex.Transaction, connection: SqliteConnection) => Promise<unknown>;
+type Work = (sql: Knex, connection: SqliteConnection) => Promise<unknown>;
+
+interface Pool {
+  acquireConnection(): Promise<SqliteConnection>;
+  releaseConnection(connection: SqliteConnection): Promise<void>;
+}
 
 interface Member {
   readonly work: Work;
@@ -21,15 +26,19 @@ const maxMembers = 16;
  * commit, so that a crash still loses nothing that was acknowledged.
  */
 export class GroupCommit {
+  readonly #pool: Pool;
+  /** What members build their queries with. */
   readonly #sql: Knex;
   readonly #waiting: Member[] = [];
   #running = false;
 
-  constructor(sql: Knex) {
-    this.#sql = sql;
+  /** `sql` owns the one connection; `config` is what it was made with, but for its connection. */
+  constructor(sql: Knex, config: Knex.Config) {
+    this.#pool = sql.client as Pool;
+    this.#sql = knexFactory({ ...config, client: OpenTransactionClient });
   }
 
-  run<T>(work: (sql: Knex.Transaction, connection: SqliteConnection) => Promise<T>): Promise<T> {
+  run<T>(work: (sql: Knex, connection: SqliteConnection) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       // Whoever happens to lead the group, each member runs in its own caller's asynchronous context.
       this.#waiting.push({ work: AsyncResource.bind(work) as Work, resolve: resolve, reject });
@@ -46,31 +55,44 @@ export class GroupCommit {
   async #runGroup(first: Member): Promise<void> {
     const members = [first];
     const settle: (() => void)[] = [];
-    let cause: unknown;
     try {
-      await this.#sql.transaction((sql) => this.#runMembers(sql, members, settle).catch((error: unknown) => {
-        // Where SQLite has rolled back by itself, knex's own attempt fails, and that says less.
-        cause = error;
-        throw error;
-      }));
+      const connection = await this.#pool.acquireConnection();
+      try {
+        await this.#commit(connection, members, settle);
+      } finally {
+        await this.#pool.releaseConnection(connection);
+      }
     } catch (error) {
-      for (const member of members) member.reject(cause ?? error);
+      for (const member of members) member.reject(error);
       return;
     }
     for (const tell of settle) tell();
   }
 
-  async #runMembers(sql: Knex.Transaction, members: Member[], settle: (() => void)[]): Promise<void> {
-    const connection = await (sql.client as { acquireConnection(): Promise<SqliteConnection> }).acquireConnection();
+  async #commit(connection: SqliteConnection, members: Member[], settle: (() => void)[]): Promise<void> {
+    const client = this.#sql.client as OpenTransactionClient;
+    try {
+      runStatement(connection, 'BEGIN IMMEDIATE', []);
+      client.held = connection;
+      await this.#runMembers(connection, members, settle);
+      runStatement(connection, 'COMMIT', []);
+    } finally {
+      client.held = undefined;
+      // Some failures, as of a full disk, have SQLite roll back by itself.
+      if (connection.inTransaction) runStatement(connection, 'ROLLBACK', []);
+    }
+  }
+
+  async #runMembers(connection: SqliteConnection, members: Member[], settle: (() => void)[]): Promise<void> {
     for (let member = members[0]; member !== undefined; member = members.length < maxMembers ? await this.#next() : undefined) {
       const { work, resolve } = member;
       if (settle.length === 0) {
         // What fails before any other has joined takes the whole transaction with it, and needs no savepoint.
-        const value = await work(sql, connection);
+        const value = await work(this.#sql, connection);
         settle.push(() => resolve(value as never));
       } else {
         members.push(member);
-        settle.push(await runInSavepoint(sql, connection, member));
+        settle.push(await runInSavepoint(this.#sql, connection, member));
       }
     }
   }
@@ -83,7 +105,7 @@ export class GroupCommit {
 }
 
 /** Returns how to tell the member, once all is committed. Throws when the failure has ended the whole transaction. */
-async function runInSavepoint(sql: Knex.Transaction, connection: SqliteConnection, { work, resolve, reject }: Member): Promise<() => void> {
+async function runInSavepoint(sql: Knex, connection: SqliteConnection, { work, resolve, reject }: Member): Promise<() => void> {
   runStatement(connection, 'SAVEPOINT member', []);
   try {
     const value = await work(sql, connection);

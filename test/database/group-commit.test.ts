@@ -60,6 +60,15 @@ describe('SQLite transactions that wait for each other', () => {
     expect(await stored()).to.deep.equal(['c']);
   });
 
+  it('are undone, and told so, when the commit itself is refused, and the next go on', async () => {
+    await database.sql.raw('CREATE TABLE answer (id text PRIMARY KEY, note text REFERENCES note (id) DEFERRABLE INITIALLY DEFERRED)');
+    const dangling = database.inTransaction((tx) => tx.sql('answer').insert({ id: 'x', note: 'nowhere' }));
+    const [first, second] = await outcomes([dangling.then(String), write('b')]);
+    expect([first, second]).to.deep.equal(['FOREIGN KEY constraint failed', 'FOREIGN KEY constraint failed']);
+    expect(await outcomes([write('c')])).to.deep.equal(['c']);
+    expect(await stored()).to.deep.equal(['c']);
+  });
+
   it('are more than one group when they are many', async () => {
     const ids = Array.from({ length: 100 }, (_, n) => `n${n}`);
     expect(await outcomes(ids.map((id) => write(id)))).to.deep.equal(ids);
@@ -128,8 +137,8 @@ describe('SQLite transactions that wait for each other', () => {
 
   it('refuse statements that come when they are over', async () => {
     let kept: Transaction | undefined;
-    await database.inTransaction((tx) => Promise.resolve(void (kept = tx)));
-    for (const late of [() => runSql(kept!, "INSERT INTO note (id) VALUES ('late')"), () => insertRows(kept!, 'note', { id: 'text' }, [{ id: 'late' }])]) {
+    const { built } = await database.inTransaction((tx) => Promise.resolve({ tx: (kept = tx), built: tx.sql('note').insert({ id: 'late' }) }));
+    for (const late of [async () => built, () => Promise.resolve().then(() => kept!.sql('note')), () => runSql(kept!, "INSERT INTO note (id) VALUES ('late')"), () => insertRows(kept!, 'note', { id: 'text' }, [{ id: 'late' }])]) {
       expect(await late().catch((error: unknown) => (error as Error).message)).to.equal('the transaction is over');
     }
     expect(await stored()).to.deep.equal([]);
