@@ -28,8 +28,9 @@ describe('on a homeserver that leaves authentication to the Matrix Authenticatio
   const asService = (method: string, path: string, body?: object) => call(synapse.url, method, `/_matrix/client/v3/${path}`, { token: AS_TOKEN, ...(body === undefined ? {} : { body }) });
 
   it('makes its virtual users, which are given no access token there', async () => {
-    await eventually(async () => expect((await asService('GET', 'profile/%40ma_official_wallet%3Ahs.test')).body.displayname).to.equal('Wallet'), { description: 'a virtual user with its name', timeoutMs: 20_000 });
-    expect((await asService('GET', 'profile/%40_tmcp_payments%3Ahs.test')).body.displayname).to.equal('Payments');
+    for (const [user, name] of [['ma_official_wallet', 'Wallet'], ['_tmcp_payments', 'Payments']]) {
+      await eventually(async () => expect((await asService('GET', `profile/%40${user}%3Ahs.test`)).body.displayname).to.equal(name), { description: `the name of ${user}`, timeoutMs: 20_000 });
+    }
     const withLogin = await asService('POST', 'register', { type: 'm.login.application_service', username: '_tmcp_other' });
     expect(withLogin.body.errcode, 'what asking for one would bring').to.equal('M_APPSERVICE_LOGIN_UNSUPPORTED');
   }).timeout(30_000);
