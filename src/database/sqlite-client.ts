@@ -49,6 +49,8 @@ export class SqliteClient extends BetterSqlite3Client {
 export class OpenTransactionClient extends SqliteClient {
   /** Undefined between transactions: what comes then is refused. */
   held: Connection | undefined;
+  /** knex's sign that a transaction is open, so that one within it, as each migration is, is a savepoint. */
+  readonly transacting = true;
 
   /** None of its own. */
   override initializePool(): void {}

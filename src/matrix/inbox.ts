@@ -165,7 +165,8 @@ const fastest = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 function pack(bodies: readonly Buffer[]): string {
   const [first] = bodies;
   if (first !== undefined && bodies.length === 1 && first.length < plainBytes) return first.toString('utf8');
-  return JSON.stringify({ lengths: bodies.map((body) => body.length), zstd: zstdCompressSync(Buffer.concat(bodies), fastest).toString('base64') } satisfies Packed);
+  const all = first !== undefined && bodies.length === 1 ? first : Buffer.concat(bodies);
+  return JSON.stringify({ lengths: bodies.map((body) => body.length), zstd: zstdCompressSync(all, fastest).toString('base64') } satisfies Packed);
 }
 
 function unpack({ lengths, zstd }: Packed): string[] {
