@@ -8,8 +8,12 @@ export interface RedisConnection extends RedisScripts {
   close(): Promise<void>;
 }
 
-/** How long a request waits for Redis, before it is counted here alone. */
+/**
+ * How long a request waits for Redis, before it is counted here alone. In parts: a process that stood still itself has lost one of
+ * them, and then reads the answer that came meanwhile.
+ */
 const answerWithinMs = 250;
+const parts = 5;
 const reconnectEveryMs = 500;
 
 class RedisSilent extends Error {
@@ -19,7 +23,11 @@ class RedisSilent extends Error {
 async function inTime<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new RedisSilent(`no answer within ${answerWithinMs} ms`)), answerWithinMs);
+    const wait = (left: number): void => {
+      if (left === 0) reject(new RedisSilent(`no answer within ${answerWithinMs} ms`));
+      else timer = setTimeout(wait, answerWithinMs / parts, left - 1);
+    };
+    wait(parts);
   });
   try {
     return await Promise.race([work, late]);

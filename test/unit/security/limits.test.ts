@@ -131,6 +131,15 @@ describe('limits on requests in Redis', () => {
   });
   after(() => redis.kill());
 
+  it('are counted there also by a process that stood still while Redis answered', async () => {
+    const connection = await connectRedis(redis.url);
+    const answer = connection.ping();
+    const until = performance.now() + 400;
+    while (performance.now() < until);
+    await answer;
+    await connection.close();
+  });
+
   const step = fc.record({ wait: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 40_000 })), key: fc.constantFrom('a', 'b'), peek: fc.boolean() });
 
   for (const algorithm of both) {
