@@ -68,6 +68,9 @@ interface EventJob {
 export const noticesTo = async (server: WholeServer, user: TestUser): Promise<EventJob['event'][]> =>
   (await queued<EventJob>(server.database, 'matrix.event')).map(({ event }) => event).filter((event) => event.type === 'm.room.message' && event.place.noticesOf === user.userId);
 
+/** A PIN or code where it stands by itself: times, hashes and trace ids happen to have its digits in them. */
+export const byItself = (digits: string): RegExp => new RegExp(`\\b${digits}\\b`);
+
 /** Everything that the database holds, as text. */
 export async function dump(server: WholeServer): Promise<string> {
   const { database } = server;
