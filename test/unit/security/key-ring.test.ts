@@ -37,11 +37,11 @@ describe('key ring', () => {
   it('opens only what was sealed for the same purpose and row, and unchanged', async () => {
     const ring = await openKeyRing(fresh());
     const sealed = ring.seal('one', 'text', 'row-1');
-    const last = sealed.at(-1) === 'A' ? 'B' : 'A';
+    const changed = sealed.at(-2) === 'A' ? 'B' : 'A';
     for (const attempt of [
       () => ring.open('two', sealed, 'row-1'),
       () => ring.open('one', sealed, 'row-2'),
-      () => ring.open('one', `${sealed.slice(0, -2)}${last}A`, 'row-1'),
+      () => ring.open('one', `${sealed.slice(0, -2)}${changed}${sealed.at(-1)}`, 'row-1'),
       () => ring.open('one', sealed.slice(0, 40), 'row-1'),
       () => ring.open('one', 'text', 'row-1'),
     ]) {
