@@ -147,7 +147,7 @@ onBothDatabases('withdrawals and fundings', (databases) => {
       const before = (await balanceOf(alice)).available;
       const id = await confirmed(alice, account, 510);
       await approve(server, id, second);
-      server.clock.advance(72 * 3_600_000 - (round % 2 === 0 ? 1000 : 0));
+      server.clock.advance(72 * 3_600_000 - (round % 2 === 0 ? 60_000 : 0));
       alice = await person(server, alice.userId.slice(1, alice.userId.indexOf(':')));
       const answers = await Promise.all([approve(server, id, third), cancel(id), reject(id), ...(round % 2 === 0 ? [] : [runJob(server, 'external_order.expire', id)])]);
       const status = await statusOf(alice, id);
