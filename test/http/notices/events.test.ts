@@ -209,8 +209,9 @@ onBothDatabases('live notices', (databases) => {
     try {
       const phone = await tokenOf('alice_phone', { client_id: app });
       const streams = [await listening(phone), await listening(phone, undefined, beside.url)];
+      const token = await tokenOf('alice', { audience: 'tmcp_store' });
       const start = performance.now();
-      expect((await call(server.url, 'POST', '/api/v1/auth/revoke', { token: await tokenOf('alice', { audience: 'tmcp_store' }), body: { miniapp_id: app } })).status).to.equal(200);
+      expect((await call(server.url, 'POST', '/api/v1/auth/revoke', { token, body: { miniapp_id: app } })).status).to.equal(200);
       for (const stream of streams) {
         const { event, data } = await stream.next();
         expect([event, data]).to.deep.equal(['end', { reason: 'session_over' }]);

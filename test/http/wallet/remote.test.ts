@@ -12,8 +12,6 @@ import { auditOf } from './support.ts';
 const secret = 'callback-secret-of-the-tests';
 const env = {
   TMCP_WALLET_REMOTE_WEBHOOK_SECRET: secret,
-  TMCP_WALLET_REMOTE_TIMEOUT_MS: '300',
-  TMCP_WALLET_REMOTE_ANSWER_WAIT_MS: '1000',
   TMCP_MFA_REQUIRE_FOR_FIRST_PAYMENT: 'false',
   TMCP_MFA_LOWERED_LIMITS_PERCENT: '100',
 };
