@@ -97,7 +97,7 @@ onBothDatabases('analytics of a mini-app', (databases) => {
     const rows = await server.database.sql('webhook_delivery').where({ miniapp_id: shop.id }).select('id');
     expect(webhooks.delivered + webhooks.failed + webhooks.pending, 'every delivery once').to.equal(rows.length);
     expect(body.current).to.deep.equal({ installed_users: 3, active_users_7d: 3, active_users_30d: 3, rating: { average: 4, count: 3 }, versions: [{ version: '1.0.0', users: 3 }] });
-    expect(JSON.stringify(body)).to.not.match(/@|ann|ben|cat/);
+    expect(JSON.stringify({ ...body, miniapp_id: undefined }), 'random letters aside').to.not.match(/@|ann|ben|cat/);
   });
 
   it('hold sums of play money that are larger than any amount', async () => {
