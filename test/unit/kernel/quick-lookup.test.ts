@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createQuickLookup } from '../../../src/kernel/quick-lookup.ts';
 import { TestClock } from '../../http/oauth/support.ts';
 
@@ -35,6 +36,16 @@ describe('a quick look-up of what somebody slow knows', () => {
     release('of b');
     await Promise.resolve();
     expect(await find('b')).to.equal('of b');
+  });
+
+  it('has the answer that came while the process stood still', async () => {
+    answer = async () => {
+      await nextTurn();
+      for (const end = Date.now() + 40; Date.now() < end; );
+      await nextTurn();
+      return 'here';
+    };
+    expect(await lookup()('a')).to.equal('here');
   });
 
   it('keeps what it knew when asking fails, and leaves them alone for a while', async () => {
