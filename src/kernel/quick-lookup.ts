@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
+import { waitAwake } from './wait-awake.ts';
 
 export interface QuickLookupOptions {
   readonly clock: Clock;
@@ -10,13 +10,6 @@ export interface QuickLookupOptions {
   /** The longest that a caller waits. */
   readonly waitMs: number;
   readonly maxEntries: number;
-}
-
-/** A caller waits in parts: a process that stood still itself has lost one of them, and then reads the answer that came meanwhile. */
-const parts = 5;
-async function waited<T>(ms: number, value: T, signal: AbortSignal): Promise<T> {
-  for (let part = 0; part < parts; part += 1) await delay(ms / parts, undefined, { signal, ref: false });
-  return value;
 }
 
 interface Entry<V> {
@@ -52,7 +45,7 @@ export function createQuickLookup<V>({ clock, lifetimeMs, retryMs, waitMs, maxEn
     const answer = asking.get(key) ?? askNow(key);
     const timer = new AbortController();
     try {
-      return await Promise.race([answer, waited(waitMs, entry?.value, timer.signal)]);
+      return await Promise.race([answer, waitAwake(waitMs, timer.signal).then(() => entry?.value)]);
     } finally {
       timer.abort();
     }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { waitAwake } from '../../kernel/wait-awake.ts';
 import type { RedisScripts } from './redis-store.ts';
 
 /** A connection to Redis, which comes back by itself. */
@@ -8,12 +9,8 @@ export interface RedisConnection extends RedisScripts {
   close(): Promise<void>;
 }
 
-/**
- * How long a request waits for Redis, before it is counted here alone. In parts: a process that stood still itself has lost one of
- * them, and then reads the answer that came meanwhile.
- */
+/** How long a request waits for Redis, before it is counted here alone. */
 const answerWithinMs = 250;
-const parts = 5;
 const reconnectEveryMs = 500;
 
 class RedisSilent extends Error {
@@ -21,18 +18,15 @@ class RedisSilent extends Error {
 }
 
 async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    const wait = (left: number): void => {
-      if (left === 0) reject(new RedisSilent(`no answer within ${answerWithinMs} ms`));
-      else timer = setTimeout(wait, answerWithinMs / parts, left - 1);
-    };
-    wait(parts);
-  });
+  const timer = new AbortController();
+  const silence = async (): Promise<never> => {
+    await waitAwake(answerWithinMs, timer.signal);
+    throw new RedisSilent(`no answer within ${answerWithinMs} ms`);
+  };
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([work, silence()]);
   } finally {
-    clearTimeout(timer);
+    timer.abort();
     // Whoever comes too late must not end the process.
     work.catch(() => undefined);
   }
