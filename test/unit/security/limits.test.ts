@@ -168,4 +168,12 @@ describe('limits on requests in Redis', () => {
       for (const connection of connections) await connection.close();
     });
   }
+
+  it('do not take Redis for silent because this process stood still meanwhile', async () => {
+    const connection = await connectRedis(redis.url);
+    const answer = connection.ping();
+    for (const until = performance.now() + 600; performance.now() < until;);
+    await answer;
+    await connection.close();
+  });
 });
