@@ -163,11 +163,12 @@ describe('pages in Chromium', function () {
     it('an error is focused first, and leads to the field it is about', async () => {
       for (const [path, field] of [['/sign-in-failed', 'username'], ['/device-code-failed', 'user_code']] as const) {
         await visit(path, {}, async ({ page }) => {
-          expect(await page.evaluate('document.activeElement.id + " " + document.activeElement.getAttribute("role")')).to.equal('problem alert');
+          // The browser moves the focus when it paints.
+          await eventually(async () => expect(await page.evaluate('document.activeElement.id + " " + document.activeElement.getAttribute("role")')).to.equal('problem alert'), { description: 'the error has the focus' });
           expect(await page.title()).to.match(/^Error: /);
           await page.keyboard.press('Tab');
           await page.keyboard.press('Enter');
-          expect(await page.evaluate('document.activeElement.id')).to.equal(field);
+          await eventually(async () => expect(await page.evaluate('document.activeElement.id')).to.equal(field), { description: 'the field has the focus' });
           expect(await page.locator(`#${field}`).getAttribute('aria-invalid')).to.equal('true');
         });
       }
@@ -273,7 +274,8 @@ describe('pages in Chromium', function () {
       site.pages.set('/device', deviceConfirmPage({ ...consentModel, userCode: 'WDJB-MJHT', scopes: askedScopes }));
       for (const path of ['/consent', '/device']) {
         await visit(path, {}, async ({ page }) => {
-          const deaf = `(() => { const [one] = document.querySelector('.settle').getAnimations(); const button = document.querySelector('[value=approve]'); const at = (time) => { one.currentTime = time; return getComputedStyle(button).pointerEvents; }; one.pause(); return [at(0), at(400), at(501)]; })()`;
+          // Begun anew: on a slow machine it is over by now.
+          const deaf = `(() => { const settle = document.querySelector('.settle'); settle.style.animation = 'none'; settle.getAnimations(); settle.style.animation = ''; const [one] = settle.getAnimations(); const button = document.querySelector('[value=approve]'); const at = (time) => { one.currentTime = time; return getComputedStyle(button).pointerEvents; }; one.pause(); return [at(0), at(400), at(501)]; })()`;
           expect(await page.evaluate(deaf)).to.deep.equal(['none', 'none', 'auto']);
         });
       }
@@ -285,7 +287,7 @@ describe('pages in Chromium', function () {
         await page.getByText('x', { exact: true }).click();
         expect(await page.evaluate('globalThis.broken')).to.equal(undefined);
         expect(await page.evaluate(`getComputedStyle(document.querySelector('p[style]')).color`)).to.not.equal('rgb(255, 0, 0)');
-        expect(complaints.filter((complaint) => complaint.includes('Content Security Policy'))).to.have.length.above(3);
+        await eventually(() => expect(complaints.filter((complaint) => complaint.includes('Content Security Policy'))).to.have.length.above(3), { description: 'complaints about all of it' });
       });
       expect(site.visits.map(({ path }) => path)).to.deep.equal(['/injected']);
     });

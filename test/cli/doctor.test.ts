@@ -240,10 +240,12 @@ describe('tmcp doctor, with what answers in the place of a homeserver', function
   this.timeout(60_000);
   let other: TestServer;
   let env: Readonly<Record<string, string>>;
-  let answer: { status: number; headers: Record<string, string>; body: object };
+  /** `aheadMs`: what its clock shows when it answers, besides ours. */
+  let answer: { status: number; headers: Record<string, string>; body: object; aheadMs?: number };
   before(async () => {
     other = await startServer((_request, response) => {
-      response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers }).end(JSON.stringify(answer.body));
+      const clock: Record<string, string> = answer.aheadMs === undefined ? {} : { date: new Date(Date.now() + answer.aheadMs).toUTCString() };
+      response.writeHead(answer.status, { 'content-type': 'application/json', ...clock, ...answer.headers }).end(JSON.stringify(answer.body));
     });
     env = (await prepareServer({ env: { TMCP_HOMESERVER_URL: other.url, TMCP_MAS_ISSUER: `${other.url}/`, TMCP_MAS_CLIENT_ID: '01JABCDEFGHJKMNPQRSTVWXYZ0', TMCP_MAS_CLIENT_SECRET: 'mas-client-secret' } })).env;
     secrets.push('mas-client-secret');
@@ -264,15 +266,15 @@ describe('tmcp doctor, with what answers in the place of a homeserver', function
 
   it('warns when its clock is another', async () => {
     const versions = { versions: ['v1.12'], issuer: `${other.url}/`, introspection_endpoint: `${other.url}/introspect` };
-    answer = { status: 200, headers: { date: new Date(Date.now() + 60_000).toUTCString() }, body: versions };
+    answer = { status: 200, headers: {}, body: versions, aheadMs: 60_000 };
     const ahead = await diagnose(env);
     expect(ahead.checks.get('clock')?.status).to.equal('warning');
     expect(ahead.checks.get('clock')?.summary).to.match(/^the homeserver's clock is \d+ s ahead$/);
     expect(parseInt(ahead.checks.get('clock')?.summary.replace(/\D+/, '') ?? '', 10)).to.be.closeTo(60, 2);
     expect(ahead.checks.get('authentication-service')?.status).to.equal('ok');
-    answer = { ...answer, headers: { date: new Date(Date.now() - 3_600_000).toUTCString() } };
+    answer = { ...answer, aheadMs: -3_600_000 };
     expect((await diagnose(env)).checks.get('clock')?.summary).to.match(/ s behind$/);
-    answer = { ...answer, headers: {} };
+    answer = { ...answer, aheadMs: 0 };
     expect((await diagnose(env)).checks.get('clock')).to.deep.equal({ name: 'clock', status: 'ok', summary: "as the homeserver's" });
   });
 

@@ -9,7 +9,9 @@ import { recount } from '../http/storage/support.ts';
 
 const WRITERS = 8;
 const KEYS_EACH = 6;
-const KILLS = 8;
+/** A slow machine goes on until so much has been written. */
+const LEAST_KILLS = 8;
+const LEAST_WRITES = 100;
 const LIMIT_MS = 240_000;
 
 /** What one writer knows of a key of its own. */
@@ -30,7 +32,7 @@ onBothDatabases('stored entries under kill -9', (databases) => {
   });
   after(() => world?.close());
 
-  it(`keeps every acknowledged write over ${KILLS} kills, and its counters equal a recount`, async function () {
+  it(`keeps every acknowledged write over ${LEAST_KILLS} kills and more, and its counters equal a recount`, async function () {
     this.timeout(LIMIT_MS);
     const { server } = world;
     const token = await world.token();
@@ -68,7 +70,7 @@ onBothDatabases('stored entries under kill -9', (databases) => {
       }
     };
     const writers = Array.from({ length: WRITERS }, (_, name) => writer(name));
-    for (let kills = 0; kills < KILLS; kills += 1) {
+    for (let kills = 0; kills < LEAST_KILLS || acknowledged <= LEAST_WRITES; kills += 1) {
       await Promise.race([delay(randomInt(200, 1500)), Promise.all(writers)]);
       await server.kill();
       await server.start();
@@ -92,7 +94,6 @@ onBothDatabases('stored entries under kill -9', (databases) => {
     expect(counts).to.have.length(1);
     expect(counts[0]).to.include({ bytes: counts[0]!.counted_bytes, keys: counts[0]!.counted_keys });
     expect(spaces).to.deep.equal([revisions[0]?.last]);
-    expect(acknowledged).to.be.greaterThan(100);
     expect(lost).to.be.greaterThan(0);
   });
 });

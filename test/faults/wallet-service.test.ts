@@ -104,7 +104,8 @@ describe('the server and a wallet service, each under kill -9', () => {
     }
     const running = Promise.all(clients.map((client) => client.run()));
     const kills = { server: 0, service: 0 };
-    while (Date.now() < deadline || kills.server + kills.service < LEAST_KILLS) {
+    // A slow machine goes on until there is something to look at.
+    while (Date.now() < deadline || kills.server + kills.service < LEAST_KILLS || ledger.confirmed.size === 0 || ledger.paid.size === 0) {
       await delay(randomInt(200, 2000));
       const victim = (kills.server + kills.service) % 2 === 0 ? 'service' : 'server';
       const process = victim === 'service' ? service : server;
@@ -120,8 +121,6 @@ describe('the server and a wallet service, each under kill -9', () => {
     await assertBooks();
     console.log(`      ${kills.server} kills of the server and ${kills.service} of the service, ${ledger.requests} requests, ${ledger.confirmed.size} confirmed, ${ledger.opened.size} shares opened, ${ledger.paid.size} payments, ${ledger.refunded.size} refunds`);
     expect(ledger.wrong).to.deep.equal([]);
-    expect(ledger.confirmed.size).to.be.greaterThan(0);
-    expect(ledger.paid.size).to.be.greaterThan(0);
   });
 
   it('bring everything to its end', async function () {

@@ -114,9 +114,9 @@ describe('on a real homeserver', () => {
 
   it('gives its users their names, and leaves a name that an administrator chose alone', async () => {
     const nameOf = async (userId: string): Promise<unknown> => (await alice.client.getProfileInfo(userId)).displayname;
-    await eventually(async () => expect(await nameOf(BOT)).to.equal('Mini-apps'), { description: 'the name of the bot' });
-    expect(await nameOf('@_tmcp_payments:hs.test')).to.equal('Payments');
-    expect(await nameOf('@ma_official_wallet:hs.test')).to.equal('Wallet');
+    for (const [userId, name] of [[BOT, 'Mini-apps'], ['@_tmcp_payments:hs.test', 'Payments'], ['@ma_official_wallet:hs.test', 'Wallet']] as const) {
+      await eventually(async () => expect(await nameOf(userId)).to.equal(name), { description: `the name of ${userId}` });
+    }
     await fetch(`${town.synapse.url}/_matrix/client/v3/profile/${encodeURIComponent(BOT)}/displayname`, { method: 'PUT', headers: { authorization: `Bearer ${AS_TOKEN}` }, body: JSON.stringify({ displayname: 'Our apps' }) });
     await town.server.stop();
     await town.server.start();
@@ -129,17 +129,17 @@ describe('on a real homeserver', () => {
     await call(town.server.url, 'DELETE', '/api/v1/store/apps/ma_official_gifts/install', { token });
     const notices = (await alice.waitForInvite((invite) => invite.sender === BOT)).roomId;
     await alice.join(notices);
-    const before = await inDatabase(async (database) => {
-      const rows = await database.sql<{ purpose: string; room_id: string }>('own_room').select('purpose', 'room_id').orderBy('purpose');
-      await database.sql('own_room').delete();
-      return rows;
-    });
+    // The homeserver invites her before the server hears that it has the room.
+    const ownRooms = () => inDatabase((database) => database.sql<{ purpose: string; room_id: string }>('own_room').select('purpose', 'room_id').orderBy('purpose'));
+    await eventually(async () => expect((await ownRooms()).map(({ room_id: roomOf }) => roomOf)).to.include(notices), { description: 'the row of the notice room' });
+    const before = await ownRooms();
+    await inDatabase((database) => database.sql('own_room').delete());
     await call(town.server.url, 'POST', '/api/v1/store/apps/ma_official_gifts/install', { token, body: {} });
     const installed = await alice.waitForEvent((event) => event.type === 'm.tween.miniapp.installed', { description: 'the event in the notice room' });
     expect(installed.roomId).to.equal(notices);
     await town.server.stop();
     await town.server.start();
-    await eventually(async () => expect(await inDatabase((database) => database.sql('own_room').select('purpose', 'room_id').orderBy('purpose'))).to.deep.equal(before), { description: 'the rows are back' });
+    await eventually(async () => expect(await ownRooms()).to.deep.equal(before), { description: 'the rows are back' });
   });
 
   it('makes a new notice room when the old one was closed by an administrator', async () => {
@@ -199,7 +199,8 @@ describe('when servers go away and come back', () => {
     const started = Date.now();
     await town.server.stop();
     await town.server.start();
-    expect(Date.now() - started).to.be.below(10_000);
+    // No request to it is waited for, which would take 30 s.
+    expect(Date.now() - started).to.be.below(30_000);
     await eventually(async () => expect(await readiness()).to.equal('unreachable'), { description: 'the absence is noticed' });
     await town.synapse.restart();
     const invite = await alice.waitForInvite((candidate) => candidate.sender === BOT, { timeoutMs: 40_000 });
@@ -214,6 +215,8 @@ describe('when servers go away and come back', () => {
     await answerTo(launches[0]!);
     await town.synapse.kill();
     await town.synapse.restart();
+    // What Synapse had not delivered when it died, it delivers with the next event.
+    launches.push(await launch(120));
     for (const eventId of launches) await answerTo(eventId);
     const history = await alice.history(roomId);
     for (const eventId of launches) expect(history.filter(refersTo(eventId))).to.have.length(1);
@@ -237,7 +240,8 @@ describe('when servers go away and come back', () => {
     const { accessToken } = await town.synapse.registerUser('limiter', 'password', { admin: true });
     const limit = await call(town.synapse.url, 'POST', `/_synapse/admin/v1/users/${encodeURIComponent(BOT)}/override_ratelimit`, { token: accessToken, body: { messages_per_second: 1, burst_count: 1 } });
     expect(limit.body).to.include({ messages_per_second: 1, burst_count: 1 });
-    const launches = [await launch(300), await launch(301), await launch(302)];
+    // So many at once that no machine answers each a second after the one before it anyway.
+    const launches = await Promise.all(Array.from({ length: 8 }, (_, n) => launch(300 + n)));
     for (const eventId of launches) await answerTo(eventId);
     const metrics = await (await fetch(town.server.metricsUrl)).text();
     expect(metrics).to.match(/tmcp_job_attempts_total\{kind="matrix.event",outcome="waiting"\} [1-9]/);

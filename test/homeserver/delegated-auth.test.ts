@@ -29,18 +29,18 @@ describe('on a homeserver that leaves authentication to the Matrix Authenticatio
 
   it('makes its virtual users, which are given no access token there', async () => {
     for (const [user, name] of [['ma_official_wallet', 'Wallet'], ['_tmcp_payments', 'Payments']]) {
-      await eventually(async () => expect((await asService('GET', `profile/%40${user}%3Ahs.test`)).body.displayname).to.equal(name), { description: `the name of ${user}`, timeoutMs: 20_000 });
+      await eventually(async () => expect((await asService('GET', `profile/%40${user}%3Ahs.test`)).body.displayname).to.equal(name), { description: `the name of ${user}` });
     }
     const withLogin = await asService('POST', 'register', { type: 'm.login.application_service', username: '_tmcp_other' });
     expect(withLogin.body.errcode, 'what asking for one would bring').to.equal('M_APPSERVICE_LOGIN_UNSUPPORTED');
-  }).timeout(30_000);
+  }).timeout(90_000);
 
   it('makes the catalogue room and fills it', async () => {
     const roomId = await eventually(async () => {
       const { status, body } = await asService('GET', 'directory/room/%23_tmcp_store%3Ahs.test');
       expect(status).to.equal(200);
       return body.room_id as string;
-    }, { description: 'the catalogue', timeoutMs: 20_000 });
-    await eventually(async () => expect((await asService('GET', `rooms/${encodeURIComponent(roomId)}/state/m.tween.miniapp.app/ma_official_wallet`)).body).to.include({ status: 'active' }), { description: 'the wallet in the catalogue', timeoutMs: 20_000 });
-  }).timeout(45_000);
+    }, { description: 'the catalogue' });
+    await eventually(async () => expect((await asService('GET', `rooms/${encodeURIComponent(roomId)}/state/m.tween.miniapp.app/ma_official_wallet`)).body).to.include({ status: 'active' }), { description: 'the wallet in the catalogue' });
+  }).timeout(90_000);
 });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { loadEventSchemas } from '../../src/http/index.ts';
 import { call, exchange, firstPartyToken } from '../support/api.ts';
+import { eventually } from '../support/eventually.ts';
 import type { MatrixUser, ReceivedEvent } from '../support/matrix-user.ts';
 import { startNeighbourhood, type Neighbourhood } from '../support/neighbourhood.ts';
 import type { ServerProcess } from '../support/server-process.ts';
@@ -105,7 +106,9 @@ describe('installing a mini-app on a real homeserver', () => {
   it('invites a user again who left the notice room', async () => {
     const notices = alice.received.find((event) => event.type === 'm.tween.miniapp.installed' && event.roomId !== roomId)!.roomId!;
     await alice.leave(notices);
+    const membership = (expected: string): Promise<unknown> => eventually(() => expect(alice.client.getRoom(notices)?.getMyMembership()).to.equal(expected), { description: expected });
+    await membership('leave');
     await call(server.url, 'DELETE', `/api/v1/store/apps/${APP}/install`, { token });
-    await alice.waitForInvite((candidate) => candidate.roomId === notices);
+    await membership('invite');
   });
 });

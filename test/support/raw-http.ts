@@ -1,5 +1,7 @@
 import { connect } from 'node:net';
 
+const PARTS = 6;
+
 /** Sends bytes as they are and returns what comes back until the other side closes, or is silent for `silentMs` after an answer. */
 export function sendRaw(url: string, bytes: string | Buffer, silentMs = 300): Promise<string> {
   const { hostname, port } = new URL(url);
@@ -11,10 +13,12 @@ export function sendRaw(url: string, bytes: string | Buffer, silentMs = 300): Pr
       resolve(Buffer.concat(chunks).toString('latin1'));
     };
     let silence: NodeJS.Timeout | undefined;
+    // In parts: a server in this process is asked in between, however long both stood still.
+    const listen = (parts: number): void => void (silence = setTimeout(() => (parts > 1 ? listen(parts - 1) : end()), silentMs / PARTS));
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
       clearTimeout(silence);
-      silence = setTimeout(end, silentMs);
+      listen(PARTS);
     });
     socket.on('close', () => {
       clearTimeout(silence);

@@ -110,12 +110,15 @@ export class ServerProcess {
     return this.#child?.ended ?? 'not started';
   }
 
+  /** It listens before it has made what a first start makes; the look for the homeserver is its last step. What knows no such address has no such steps. */
   async #isReady(): Promise<boolean> {
-    return fetch(`${this.url}/health/live`).then(
-      // What knows no such address is there all the same.
-      (response) => response.status < 500,
-      () => false,
-    );
+    try {
+      const response = await fetch(`${this.url}/health/ready`);
+      const { checks } = (await response.json()) as { checks?: { homeserver: string } };
+      return checks === undefined ? response.status < 500 : checks.homeserver !== 'unknown';
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -19,7 +19,7 @@ const LIMIT_MS = 60_000;
 
 /** Runs the real program in a process of its own, to its end. */
 export function tmcp(args: readonly string[], { env = {}, cwd }: TmcpOptions = {}): Promise<Answer> {
-  const options = { ...(cwd === undefined ? {} : { cwd }), env: { PATH: process.env.PATH, ...env }, timeout: LIMIT_MS, killSignal: 'SIGKILL' as const };
+  const options = { ...(cwd === undefined ? {} : { cwd }), env: { PATH: process.env.PATH, ...env }, timeout: LIMIT_MS, killSignal: 'SIGKILL' as const, maxBuffer: Infinity };
   return new Promise((resolve) => {
     const child = execFile(process.execPath, ['--disable-warning=DEP0060', program, ...args], options, (_failure, stdout, stderr) => {
       resolve({ code: child.exitCode ?? child.signalCode, stdout, stderr });

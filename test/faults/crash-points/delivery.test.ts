@@ -22,10 +22,14 @@ onBothDatabases('crash points of what is sent', (databases) => {
   });
   afterEach(() => town.assertBooks());
 
+  const allDelivered = (): Promise<unknown> => eventually(async () => expect(await town.database.sql('webhook_delivery').whereNot({ state: 'delivered' }).pluck('id')).to.deep.equal([]), { description: 'everything is marked as delivered' });
+
   /** Pays, and dies while that is told. Whether the payer's own answer was faster does not matter. */
   const paidAndDied = async (point: { readonly 'before-call': string } | { readonly 'after-call': string }): Promise<string> => {
     const id = await town.payment(town.ann, 300);
     await town.told(id);
+    // Nothing that was told before comes to that point once more.
+    await allDelivered();
     town.server.crashAt(point);
     await town.authorize(town.ann, id, 300)().catch(() => undefined);
     await town.server.crashed();
@@ -70,7 +74,7 @@ onBothDatabases('crash points of what is sent', (databases) => {
     const [first, again] = delivered.map(({ headers, body }) => [headers['webhook-id'], headers['x-webhook-event-id'], body]);
     expect(again).to.deep.equal(first);
     expect(await town.told(id)).to.deep.equal(once);
-    await eventually(async () => expect(await town.database.sql('webhook_delivery').whereNot({ state: 'delivered' }).pluck('id')).to.deep.equal([]), { description: 'it is marked as delivered' });
+    await allDelivered();
   });
 
   // On SQLite there is no second server that could take over: the first one's lock on the file keeps it away.

@@ -257,17 +257,17 @@ export class Town {
     return [...new Set(types)].map((type) => [type, types.filter((other) => other === type).length]);
   }
 
-  /** While the server is away, the time of a transfer that waits for its recipient comes to its end. */
+  /** While the server is away, the time of a transfer that waits for its recipient comes to its end. The job that ends it is not due yet. */
   async untilOver(transferId: string): Promise<void> {
-    const past = Date.now() - 1;
-    await this.database.sql('p2p_transfer').where({ id: transferId }).whereNotNull('expires_at').update({ expires_at: past });
-    const stream = (await this.#expiryOf(transferId).pluck('stream')) as string[];
-    await this.#expiryOf(transferId).update({ next_at: past });
-    await this.database.sql('job_stream').whereIn('stream', stream).update({ ready_at: past });
+    await this.database.sql('p2p_transfer').where({ id: transferId }).whereNotNull('expires_at').update({ expires_at: Date.now() - 1 });
   }
 
   /** Once the jobs that are to end it have run. */
   async expired(transferId: string): Promise<void> {
+    const past = Date.now() - 1;
+    const stream = (await this.#expiryOf(transferId).pluck('stream')) as string[];
+    await this.#expiryOf(transferId).update({ next_at: past });
+    await this.database.sql('job_stream').whereIn('stream', stream).update({ ready_at: past });
     await eventually(async () => expect(await this.#expiryOf(transferId).pluck('id')).to.deep.equal([]), { description: `the deadlines of ${transferId} have been looked at` });
   }
 
