@@ -72,7 +72,9 @@ export interface App {
   /** For administrators on the command line. */
   readonly whitelist: Whitelist;
   readonly admins: AdminTokens;
-  /** Starts the background work. Never waits for the homeserver. */
+  /** Makes what every answer relies on: keys, official mini-apps, limits. Before anything listens. */
+  prepare(): Promise<void>;
+  /** Starts the background work, once the homeserver can reach us. Never waits for the homeserver. */
   start(): Promise<void>;
   /** Lets go of requests that wait for something to happen, so that the listener can be closed. */
   release(): void;
@@ -366,13 +368,15 @@ export function buildApp(deps: AppDependencies): App {
     storage, notices,
     whitelist, admins,
     homeserverState,
-    async start() {
+    async prepare() {
       // On SQLite this process is the only server: what one that died had leased is free.
       if (database.dialect === 'sqlite') await dropAllLeases(database);
       // Making the first signing keys takes a while, and no database meanwhile.
       await Promise.all([limits.ready(), distribution.prepare(), oauth.prepare(), whitelist.adoptConfigured(config.developers.whitelist), adoptPreinstalled(miniapps, config.catalog.preinstalled)]);
       matrix.wakes.start();
       await connection.prepare();
+    },
+    async start() {
       await database.inTransaction((tx) => Promise.resolve([maintenance, catalog].forEach((work) => work.schedule(tx))));
       if (roles.has('worker')) worker.start();
       // A homeserver that does not answer must not hold up the start.

@@ -49,6 +49,7 @@ export async function start(configFile: string | undefined): Promise<void> {
   const server = createListener(app.http, listenerOptions(config));
   const metrics = config.metrics.enabled ? metricsServer(app.metrics.registry) : undefined;
   const running = (async () => {
+    await app.prepare();
     const port = await listen(server, config.server.port, config.server.host);
     if (metrics !== undefined) await listen(metrics, config.metrics.port, config.metrics.host);
     await app.start();

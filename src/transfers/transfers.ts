@@ -103,10 +103,14 @@ function requireRole(transfer: Transfer | undefined, userId: UserId, role: Role)
   return transfer;
 }
 
+const expired = (): AppError => new AppError('TRANSFER_EXPIRED', 'The time for this transfer is over');
+
 /** The state that `command` leads to. @throws AppError INVALID_STATE_TRANSITION, TRANSFER_EXPIRED */
 function next(transfer: Transfer, command: TransferCommand, now: number): TransferStatus {
+  // Whoever is too late is told the same before and after its end was recorded.
+  if (command !== 'expire' && transfer.status === 'expired') throw expired();
   const status = advance<TransferStatus>(transferMachine, transfer.status, command);
-  if (command !== 'expire' && isOver(transfer, now)) throw new AppError('TRANSFER_EXPIRED', 'The time for this transfer is over');
+  if (command !== 'expire' && isOver(transfer, now)) throw expired();
   return status;
 }
 

@@ -110,7 +110,7 @@ export class ServerProcess {
     return this.#child?.ended ?? 'not started';
   }
 
-  /** It listens before it has made what a first start makes; the look for the homeserver is its last step. What knows no such address has no such steps. */
+  /** The look for the homeserver is the last step of a start. What knows no such address has no such steps. */
   async #isReady(): Promise<boolean> {
     try {
       const response = await fetch(`${this.url}/health/ready`);

@@ -96,6 +96,7 @@ export async function startWholeServer(databases: TestDatabase, env: Readonly<Re
   const keyRing = await openKeyRing({ path: keyRingPath, clock });
   const app = buildApp({ config, registration: loadRegistration(config.homeserver.registration), database, clock, log, keyRing, homeserver, version: 'test', checkResponses: true, ...parts });
   const listener = { headersTimeoutMs: config.server.headers_timeout_seconds * 1000, requestTimeoutMs: config.server.request_timeout_seconds * 1000, maxHeaderBytes: config.server.max_header_bytes, maxConnections: config.server.max_connections, clock };
+  await app.prepare();
   const server = createListener(app.http, listener).listen(port, '127.0.0.1');
   await once(server, 'listening');
   await app.start();

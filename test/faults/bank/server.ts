@@ -26,5 +26,6 @@ const homeserver = new BridgeHomeserver({
 const proofs = fakeProofs();
 proofs.enrolled.has = () => true;
 const app = buildApp({ config, registration, database, clock: systemClock, log: createLog(config.log), keyRing, homeserver, version: 'bank', ...(config.wallet.adapter === 'ledger' ? { proofs } : {}) });
+await app.prepare();
 createServer(app.http).listen(config.server.port, config.server.host);
 await app.start();

@@ -191,6 +191,7 @@ onEveryWallet('transfers between people', (databases) => {
       await runExpiry(id);
       await runExpiry(id);
       expect([await statusOf(id), await balance(alice)]).to.deep.equal(['expired', before]);
+      for (const [who, what] of [[bob, 'accept'], [bob, 'reject'], [alice, 'cancel']] as const) expect(error(await who.post(`/wallet/v1/p2p/${id}/${what}`)), what).to.deep.equal([400, 'TRANSFER_EXPIRED']);
       expect((await eventsOf(id)).map(({ type, content }) => [type, content.status])).to.deep.equal([['m.tween.wallet.p2p', 'pending_recipient_acceptance'], ['m.tween.wallet.p2p.status', 'expired']]);
     });
 
@@ -220,6 +221,7 @@ onEveryWallet('transfers between people', (databases) => {
     expect(error(await confirm(id, 1000))).to.deep.equal([400, 'TRANSFER_EXPIRED']);
     await runExpiry(id);
     expect([await statusOf(id), await eventsOf(id)]).to.deep.equal(['expired', []]);
+    expect(error(await confirm(id, 1000))).to.deep.equal([400, 'TRANSFER_EXPIRED']);
   });
 
   describe('refuse', () => {
