@@ -18,7 +18,7 @@ import { eventsPerTransaction, type SendOrder } from './inbox-homeserver.ts';
 import { inTurns, type Measurement } from './support.ts';
 
 const hsToken = 'bench-hs-token';
-const transactionsPerRound = 200;
+const transactionsPerRound = 500;
 const rounds = 7;
 
 /** The homeserver's side runs in a thread of its own, so that what is measured is the receiver. */

@@ -1,4 +1,4 @@
-import { createHash, hash, randomBytes, randomFillSync, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -89,7 +89,7 @@ export const sha256Hex = (text: string): string => hash('sha256', text);
 
 /** Compares secrets without telling by time how much of them agrees. */
 export const equalSecrets = (given: string, expected: string): boolean =>
-  timingSafeEqual(createHash('sha256').update(given).digest(), createHash('sha256').update(expected).digest());
+  timingSafeEqual(hash('sha256', given, 'buffer'), hash('sha256', expected, 'buffer'));
 
 /** Uniform in [0, 1): for jitter, never for money or secrets. */
 export const randomFraction = (): number => randomBytes(4).readUInt32BE() / 2 ** 32;

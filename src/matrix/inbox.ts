@@ -123,7 +123,7 @@ const cannotBeJson = (body: Buffer): boolean => body[0] !== openBrace || body[bo
 export function createInbox(deps: InboxDependencies): Inbox {
   const commit = new GroupCommit(deps);
   // An ASCII character may be written as an escape: then only parsing tells what it says.
-  const signs = ['m.room.member', ...deps.types, ...(deps.messages === undefined ? [] : [deps.messages.prefix]), '\\u00'].map((text) => Buffer.from(text));
+  const signs = [...deps.types, 'm.room.member', ...(deps.messages === undefined ? [] : [deps.messages.prefix]), '\\u00'].map((text) => Buffer.from(text));
   return {
     async accept(body) {
       if (cannotBeJson(body)) throw new SyntaxError('not a JSON object');
