@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { outageOf } from '../database/index.ts';
 import { isoTime, type Clock } from '../kernel/clock.ts';
 import { AppError, errorText, type ErrorCode } from '../kernel/errors.ts';
 import { writeJson } from '../kernel/json-text.ts';
@@ -11,25 +12,11 @@ interface ParserError {
   status?: number;
 }
 
-/** PostgreSQL's lock_not_available, SQLite's busy: somebody held what this request needed for longer than it may wait. */
-const isBusy = (error: unknown): boolean => ['55P03', 'SQLITE_BUSY'].includes(String((error as { code?: unknown } | null | undefined)?.code));
-
-/** Of PostgreSQL: it is starting, stopping, has crashed (57P01 to 57P03), or a connection to it has failed (class 08). */
-const awayCodes = /^(57P0[123]|08\w{3}|ECONNREFUSED|ECONNRESET|EPIPE)$/;
-/** The driver gives these no code, and knex puts the statement in front; the last is knex's own, which waited for a connection. */
-const awayMessages = /(^| - )(Connection terminated|Client has encountered a connection error|timeout expired|Knex: Timeout acquiring a connection)/;
-
-/** The database can't be reached just now. Whether something was committed is not known, so that the same request has to come again. */
-function isAway(error: unknown): boolean {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  return awayCodes.test(String(code)) || awayMessages.test(String(message));
-}
-
 /** What express's own parsers and router throw, said in our words. */
 function asAppError(error: unknown): AppError | undefined {
   if (error instanceof AppError) return error;
-  if (isBusy(error)) return new AppError('SERVICE_UNAVAILABLE', 'The database is busy just now', { retryAfterMs: 1000 });
-  if (isAway(error)) return new AppError('SERVICE_UNAVAILABLE', 'The database can not be reached just now', { retryAfterMs: 1000 });
+  const outage = outageOf(error);
+  if (outage !== undefined) return new AppError('SERVICE_UNAVAILABLE', outage.message, { retryAfterMs: 1000 });
   const { type, status } = (error ?? {}) as ParserError;
   if (type === 'entity.too.large') return new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large');
   if (type === 'entity.parse.failed') return new AppError('INVALID_REQUEST', 'body: is not valid JSON', { details: [{ field: 'body', problem: 'is not valid JSON' }] });
@@ -76,8 +63,9 @@ export function errorHandler(log: Log, clock: Clock): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const requestId = res.locals.requestId as string;
     const known = asAppError(thrown);
-    if (isAway(thrown)) log.error({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown) }, 'request failed because the database can not be reached');
-    if (isBusy(thrown)) log.warn({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown) }, 'request gave up waiting for the database');
+    const outage = outageOf(thrown)?.kind;
+    if (outage === 'away') log.error({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown) }, 'request failed because the database can not be reached');
+    if (outage === 'busy') log.warn({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown) }, 'request gave up waiting for the database');
     if (known === undefined) {
       log.error({ request_id: requestId, operation: res.locals.operation as unknown, error: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, 'request failed');
     }

@@ -1,4 +1,5 @@
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response, type Router } from 'express';
+import { outageOf } from '../database/index.ts';
 import { equalSecrets, isRoomAlias, isUserId } from '../kernel/ids.ts';
 import { errorText } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
@@ -92,7 +93,7 @@ export function appserviceRouter(deps: ReceiverDependencies): RequestHandler {
   const failures: ErrorRequestHandler = (error: unknown, req, res, next) => {
     if (res.headersSent) return next(error);
     log.error({ request_id: res.locals.requestId as unknown, path: req.path, error: errorText(error) }, 'a request of the homeserver failed');
-    if (error instanceof HomeserverUnreachable) return refuse(res, 503, 'M_UNKNOWN', 'Try again later');
+    if (error instanceof HomeserverUnreachable || outageOf(error) !== undefined) return refuse(res, 503, 'M_UNKNOWN', 'Try again later');
     refuse(res, 500, 'M_UNKNOWN', 'Internal error');
   };
   const guarded = express.Router();

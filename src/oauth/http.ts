@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { OAuthError } from './oauth-error.ts';
+import { OAuthError, outageRetrySeconds } from './oauth-error.ts';
 
 /** Answers JSON. `cacheControl` is `no-store` for everything that is about one caller. */
 export function sendJson(res: ServerResponse, status: number, body: object, headers: Readonly<Record<string, string>> = {}): void {
@@ -11,7 +11,7 @@ export function sendJson(res: ServerResponse, status: number, body: object, head
 /** RFC 6749 section 5.2, and the challenge of RFC 6750 with every 401. */
 export function sendError(res: ServerResponse, error: OAuthError): void {
   const challenge = error.status === 401 ? { 'www-authenticate': 'Bearer' } : {};
-  const retry = error.status === 503 ? { 'retry-after': '5' } : error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) };
+  const retry = error.status === 503 ? { 'retry-after': String(outageRetrySeconds) } : error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) };
   sendJson(res, error.status, { error: error.error, error_description: error.error_description, ...error.fields }, { ...challenge, ...retry });
 }
 

@@ -11,7 +11,7 @@ import { createInteractionPages } from './interaction.ts';
 import { bearerToken, readBody, sendError, sendJson } from './http.ts';
 import { authorizationServerMetadata } from './metadata.ts';
 import { addressOf, TooManyAttempts } from './limits.ts';
-import { limitRefusal, OAuthError, tooManyAttempts } from './oauth-error.ts';
+import { limitRefusal, OAuthError, outageRefusal, outageRetrySeconds, tooManyAttempts } from './oauth-error.ts';
 import type { Authorizations } from './revocation.ts';
 import { parseScopes } from './scopes.ts';
 import { createSessionsPage } from './sessions-page.ts';
@@ -147,8 +147,9 @@ function failPage(parts: OAuthParts, res: ServerResponse, path: string, thrown: 
   const requestId = res.getHeader('x-request-id');
   const known = error instanceof TooManyAttempts ? new PageError(429, 'Too many attempts', 'Wait a while, then try again.', error.retryAfterSeconds) : error instanceof errors.OIDCProviderError && error.expose ? new PageError(error.statusCode, 'This does not work', error.error_description ?? error.error) : error;
   if (!(known instanceof PageError)) parts.log.error({ error: errorText(error), path }, 'OAuth page failed');
+  const unknown = (): PageError => (outageRefusal(error) === undefined ? new PageError(500, 'Something went wrong here', 'Try again in a moment.') : new PageError(503, 'This does not work just now', 'Try again in a moment.', outageRetrySeconds));
   if (res.headersSent) res.destroy();
-  else sendPageError(res, known instanceof PageError ? known : new PageError(500, 'Something went wrong here', 'Try again in a moment.'), typeof requestId === 'string' ? requestId : undefined);
+  else sendPageError(res, known instanceof PageError ? known : unknown(), typeof requestId === 'string' ? requestId : undefined);
 }
 
 function failApi(parts: OAuthParts, res: ServerResponse, path: string, thrown: unknown): void {
@@ -158,8 +159,10 @@ function failApi(parts: OAuthParts, res: ServerResponse, path: string, thrown: u
     return;
   }
   parts.log.error({ error: errorText(error), path }, 'OAuth request failed');
-  if (!res.headersSent) sendJson(res, 500, { error: 'server_error', error_description: 'Something went wrong here' });
-  else res.destroy();
+  const outage = outageRefusal(error);
+  if (res.headersSent) res.destroy();
+  else if (outage !== undefined) sendError(res, outage);
+  else sendJson(res, 500, { error: 'server_error', error_description: 'Something went wrong here' });
 }
 
 /** Whom a Basic header names; not who it is. */

@@ -1,4 +1,5 @@
 import { errors } from 'oidc-provider';
+import { outageOf } from '../database/index.ts';
 import { AppError } from '../kernel/errors.ts';
 
 export type OAuthErrorName = 'invalid_request' | 'invalid_client' | 'invalid_grant' | 'invalid_scope' | 'invalid_target' | 'unauthorized_client' | 'access_denied' | 'consent_required' | 'temporarily_unavailable' | 'rate_limit_exceeded' | 'slow_down';
@@ -25,6 +26,15 @@ export const proofUnavailable = (): OAuthError => new OAuthError(503, 'temporari
 
 /** The same of second factors, which a wallet service may keep. */
 export const factorsUnavailable = (): OAuthError => new OAuthError(503, 'temporarily_unavailable', 'Second factors can not be checked at the moment');
+
+/** When to come back after a 503. */
+export const outageRetrySeconds = 5;
+
+/** The database could not be asked, which is no fault of the request; undefined for any other error. */
+export function outageRefusal(thrown: unknown): OAuthError | undefined {
+  const outage = outageOf(thrown);
+  return outage === undefined ? undefined : new OAuthError(503, 'temporarily_unavailable', outage.message);
+}
 
 /** 429, and when to come back. */
 export function tooManyAttempts(retryAfterSeconds: number): OAuthError {

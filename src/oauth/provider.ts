@@ -15,7 +15,7 @@ import type { OAuthParts } from './deps.ts';
 import { tepPrefix } from './jwt.ts';
 import { limitPolling } from './device.ts';
 import { TooManyAttempts } from './limits.ts';
-import { OAuthError, tooManyAttempts } from './oauth-error.ts';
+import { OAuthError, outageRefusal, outageRetrySeconds, tooManyAttempts } from './oauth-error.ts';
 import { registerRefresh } from './refresh.ts';
 import { isPreApproved, obtainableScopes, parseScopes } from './scopes.ts';
 import { extendSession, sessionSlackMs, type Session } from './session-repo.ts';
@@ -50,7 +50,13 @@ function resourceServerInfo(resource: string, client: Client) {
 const pageRoutes: ReadonlySet<string> = new Set(['authorization', 'resume']);
 
 /** In the form that the reader expects: a person on the pages, a program everywhere else. */
-function renderError(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }): void {
+function renderError(ctx: KoaContextWithOIDC, said: { error: string; error_description?: string | undefined }, error: Error): void {
+  const outage = outageRefusal(error);
+  const out = outage === undefined ? said : { error: outage.error, error_description: outage.error_description };
+  if (outage !== undefined) {
+    ctx.status = outage.status;
+    ctx.set('Retry-After', String(outageRetrySeconds));
+  }
   if (!pageRoutes.has(ctx.oidc.route)) {
     ctx.type = 'application/json';
     ctx.body = out;
@@ -117,7 +123,7 @@ function configuration(parts: OAuthParts): Configuration {
     revokeGrantPolicy: () => true,
     pkce: { required: () => true },
     clientBasedCORS: () => true,
-    renderError: (ctx, out) => renderError(ctx, out),
+    renderError: (ctx, out, error) => renderError(ctx, out, error),
   };
 }
 
@@ -298,9 +304,13 @@ export function createProvider(parts: OAuthParts): Provider {
   });
   provider.on('grant.error', (ctx, error) => {
     if (error instanceof OAuthError) Object.assign(ctx.body as object, error.fields);
-    if (error instanceof OAuthError && (error.status === 503 || error.retryAfterSeconds !== undefined)) ctx.set('Retry-After', String(error.retryAfterSeconds ?? 5));
+    if (error instanceof OAuthError && (error.status === 503 || error.retryAfterSeconds !== undefined)) ctx.set('Retry-After', String(error.retryAfterSeconds ?? outageRetrySeconds));
   });
   countFailures(provider, parts);
-  provider.on('server_error', (ctx, error) => parts.log.error({ error: errorText(error), path: ctx.path }, 'OAuth request failed'));
+  provider.on('server_error', (ctx, error) => {
+    parts.log.error({ error: errorText(error), path: ctx.path }, 'OAuth request failed');
+    // The library writes to programs by itself.
+    if (outageRefusal(error) !== undefined) renderError(ctx, { error: 'server_error' }, error);
+  });
   return provider;
 }
