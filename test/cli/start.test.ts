@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { eventually } from '../support/eventually.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
@@ -43,5 +44,29 @@ describe('a running server that is told to stop', () => {
     server.signal('SIGINT');
     expect(await server.ended()).to.equal('exit code 130');
     socket.destroy();
+  });
+});
+
+describe('a server that starts for the first time', () => {
+  let server: ServerProcess;
+  before(async () => {
+    server = await prepareServer();
+  });
+  after(() => server.kill());
+
+  /** The answer to the first connection that is taken. */
+  async function firstAnswer(path: string): Promise<{ status: number; text: string }> {
+    for (;;) {
+      const answer = await fetch(`${server.url}${path}`).catch(() => undefined);
+      if (answer !== undefined) return { status: answer.status, text: await answer.text() };
+      await delay(2);
+    }
+  }
+
+  it('has its keys and its official mini-apps when it begins to listen', async () => {
+    const [, keys, apps] = await Promise.all([server.start(), firstAnswer('/.well-known/jwks.json'), firstAnswer('/api/v1/store/apps')]);
+    expect([keys.status, (JSON.parse(keys.text) as { keys: object[] }).keys.length > 0]).to.deep.equal([200, true]);
+    expect(apps.status).to.equal(200);
+    expect(apps.text).to.contain('ma_official_wallet');
   });
 });
