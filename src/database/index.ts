@@ -8,4 +8,4 @@ export { openConfiguredDatabase, sqlitePathOf } from './configured.ts';
 export { finishSqliteCopy } from './sqlite-copy.ts';
 export { listMigrations, listMissingDatabase, migrate, pendingMigrations, type MigrationStatus } from './migrate.ts';
 export { inSnapshot } from './snapshot.ts';
-export { outageOf, type Outage } from './outage.ts';
+export { outageOf } from './outage.ts';

@@ -6,7 +6,7 @@ const awayCodes = /^(57P0[123]|08\w{3}|ECONNREFUSED|ECONNRESET|EPIPE)$/;
 const awayMessages = /(^| - )(Connection terminated|Client has encountered a connection error|timeout expired|Knex: Timeout acquiring a connection)/;
 
 /** The database could not do what was asked of it just now. Whether something was committed is not known, so the same request has to come again. */
-export interface Outage {
+interface Outage {
   readonly kind: 'busy' | 'away';
   /** For who asked: nothing internal. */
   readonly message: string;

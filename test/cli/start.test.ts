@@ -1,7 +1,6 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { eventually } from '../support/eventually.ts';
 import { prepareServer, type ServerProcess } from '../support/server-process.ts';
@@ -55,13 +54,11 @@ describe('a server that starts for the first time', () => {
   after(() => server.kill());
 
   /** The answer to the first connection that is taken. */
-  async function firstAnswer(path: string): Promise<{ status: number; text: string }> {
-    for (;;) {
-      const answer = await fetch(`${server.url}${path}`).catch(() => undefined);
-      if (answer !== undefined) return { status: answer.status, text: await answer.text() };
-      await delay(2);
-    }
-  }
+  const firstAnswer = (path: string): Promise<{ status: number; text: string }> =>
+    eventually(async () => {
+      const answer = await fetch(`${server.url}${path}`);
+      return { status: answer.status, text: await answer.text() };
+    }, { description: 'it listens' });
 
   it('has its keys and its official mini-apps when it begins to listen', async () => {
     const [, keys, apps] = await Promise.all([server.start(), firstAnswer('/.well-known/jwks.json'), firstAnswer('/api/v1/store/apps')]);

@@ -40,6 +40,15 @@ export class TestClock implements Clock {
   freeze(): void {
     this.#frozenAt = Date.now();
   }
+  /** Stands still while `work` runs, unless it is moved: so that what is judged at an end is judged exactly there. */
+  async still<T>(work: () => Promise<T>): Promise<T> {
+    this.freeze();
+    try {
+      return await work();
+    } finally {
+      this.#frozenAt = undefined;
+    }
+  }
   advance(ms: number): void {
     this.#ahead += ms;
   }
